@@ -1,0 +1,57 @@
+# `make help` lists what can be asked for. Only `setup` downloads anything.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: setup run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+
+setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
+	@installer/setup.sh
+
+run: setup ## the appliance, on this machine
+	@exec $(BIN)/imagemill serve
+
+lint: setup ## ruff, formatting, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## lint, then every test, with coverage: core 100 %, the whole 90 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --include='src/imagemill/core/*' --fail-under=100
+
+bench: setup ## how fast it is here, in images per second
+	$(BIN)/python -m tests.bench
+
+binary: setup ## dist/imagemill/imagemill, a folder that needs no Python
+	$(BIN)/pyinstaller --noconfirm --log-level WARN pyinstaller.spec
+
+lock: setup ## the locks anew from pyproject.toml: newest allowed versions, hashes, no addresses
+	rm -f uv.lock
+	$(BIN)/uv lock --quiet
+	$(BIN)/uv export --quiet --frozen --all-extras --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock
+	sed -i '/^[^#]/d' installer/pillow.txt
+	echo 'pillow>=13' | $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate - >>installer/pillow.txt
+
+clean: ## everything that was made here, .venv too
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf uv.lock src/imagemill.egg-info src/imagemill/api/static/swagger
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@echo "not yet:      deb kill-matrix soak fuzz test-page screenshots cluster-test"
+
+# Promised, and honest about it until they are kept.
+deb: LATER = the installers
+kill-matrix: LATER = the crash tests
+soak: LATER = the endurance tests
+fuzz: LATER = the fuzz targets
+test-page screenshots: LATER = the page
+cluster-test: LATER = PostgreSQL, Redis and S3
+deb kill-matrix soak fuzz test-page screenshots cluster-test:
+	@echo "$@ is not built yet: comes with $(LATER)" >&2; exit 1
