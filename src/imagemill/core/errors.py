@@ -1,0 +1,132 @@
+"""The error tree, drawn once. Each error says what the client can do (`detail`) and, for the log only, its `cause`.
+
+Codes are stable and public (API.md); the HTTP status of each class is in `api/problems.py`, the exit code in `cli`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ImageCode(StrEnum):
+    """Why an image failed: the codes of API.md."""
+
+    DNS_FAILED = "dns_failed"
+    CONNECT_FAILED = "connect_failed"
+    TLS_FAILED = "tls_failed"
+    TIMEOUT = "timeout"
+    HTTP_STATUS = "http_status"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    BLOCKED_ADDRESS = "blocked_address"
+    TOO_LARGE = "too_large"
+    TRUNCATED = "truncated"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    DECODE_FAILED = "decode_failed"
+    DECODE_CRASHED = "decode_crashed"
+    DECODE_TIMEOUT = "decode_timeout"
+    STORAGE_FAILED = "storage_failed"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class ImagemillError(Exception):
+    """Root of every error we raise: `detail` is for the client; `cause` is for the log and never sent out."""
+
+    code = "internal"
+
+    def __init__(self, detail: str, *, cause: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.cause = cause
+
+
+class ImageError(ImagemillError):
+    """One image could not be fetched, compressed or put.
+
+    `transient` says whether trying again can help; None leaves that to `core.retry`, by code.
+    `retry_after_s` is what the origin asked for, in seconds, when it did.
+    """
+
+    def __init__(
+        self,
+        image_code: ImageCode,
+        detail: str,
+        *,
+        transient: bool | None = None,
+        retry_after_s: float | None = None,
+        cause: str = "",
+    ) -> None:
+        super().__init__(detail, cause=cause)
+        self.image_code = image_code
+        self.transient = transient
+        self.retry_after_s = retry_after_s
+
+
+class SettingError(ImagemillError):
+    """A setting has an unknown name or a bad value; `detail` names the setting, its origin and what it accepts."""
+
+    code = "bad_setting"
+
+
+class StartError(ImagemillError):
+    """The appliance cannot start as it is: mixed PIL, port taken, data folder in use, newer schema."""
+
+    code = "cannot_start"
+
+
+class RequestError(ImagemillError):
+    """A request's fields are wrong: `errors` is a list of (field, message)."""
+
+    code = "invalid_request"
+
+    def __init__(self, detail: str, errors: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(detail)
+        self.errors = errors or []
+
+
+class UnauthorizedError(ImagemillError):
+    """No token, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(ImagemillError):
+    """The token is known but may not do this."""
+
+    code = "forbidden"
+
+
+class NotFoundError(ImagemillError):
+    """No such thing, or not the caller's."""
+
+    code = "not_found"
+
+
+class NotFinishedError(ImagemillError):
+    """The output of a job is asked for before its end."""
+
+    code = "not_finished"
+
+
+class IllegalTransitionError(ImagemillError):
+    """The job's state does not allow this move."""
+
+    code = "illegal_transition"
+
+
+class TooLargeError(ImagemillError):
+    """An upload is over `max_upload_bytes`."""
+
+    code = "too_large"
+
+
+class NoRoomError(ImagemillError):
+    """Disk below its reserve, or the queue is full: come again after `retry_after_s` seconds."""
+
+    code = "no_room"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 60, cause: str = "") -> None:
+        super().__init__(detail, cause=cause)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,157 @@
+"""Job and Image as they are everywhere, from the database's door to the wire (API.md); times are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from imagemill.core.recipe import Recipe
+from imagemill.core.states import ImageState, JobState
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for beside the pictures: the recipe and the job's own settings (API.md)."""
+
+    recipe: Recipe = Recipe()
+    on_failure: Literal["keep-url", "empty"] = "keep-url"
+    errors_column: bool = False
+    keep_original: bool = False
+    callback_url: str | None = None
+    callback_secret: str | None = None
+    priority: int = 0
+    name: str = ""
+    expires_in_s: int | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many of what a job has. Images are counted by place in the sheet; `unique` counts distinct URLs."""
+
+    rows: int = 0
+    images: int = 0
+    unique: int = 0
+    pending: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """Bytes before and after over the done images of a job, each place counted."""
+
+    source: int = 0
+    output: int = 0
+    saved_percent: float = 0.0
+
+
+class Callback(msgspec.Struct, frozen=True):
+    """Where the end of a job is told, and how far that got."""
+
+    url: str | None = None
+    state: Literal["none", "pending", "delivered", "failed"] = "none"
+    attempts: int = 0
+    last_status: int | None = None
+    next_attempt_at: datetime | None = None
+
+
+class Links(msgspec.Struct, frozen=True):
+    """Where a job's parts are found, as far as there are routes for them (API.md)."""
+
+    self: str
+    images: str
+    input: str
+    output: str
+    report: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission and everything it causes."""
+
+    id: str
+    kind: Literal["sheet", "images"]
+    name: str
+    owner: str
+    state: JobState
+    priority: int
+    recipe: Recipe
+    counts: Counts
+    bytes: Volume
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    eta_s: float | None
+    callback: Callback
+    links: Links | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no image of it will change by itself any more."""
+        return self.state in {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED}
+
+
+def with_links(job: Job, base: str = "") -> Job:
+    """Return the job with the addresses of its parts: absolute where `base` is, else relative to the root."""
+    own = f"{base}/api/v1/jobs/{job.id}"
+    links = Links(own, f"{own}/images", f"{own}/input", f"{own}/output.csv", f"{own}/report.csv")
+    return msgspec.structs.replace(job, links=links)
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The bytes we were given."""
+
+    bytes: int
+    format: str
+    width: int
+    height: int
+    sha256: str
+
+
+class Output(msgspec.Struct, frozen=True):
+    """The bytes we made. `key` names the stored file; `url` is filled in where the public address is known."""
+
+    name: str
+    key: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+    url: str = ""
+
+
+class ErrorInfo(msgspec.Struct, frozen=True):
+    """A stable code and one sentence."""
+
+    code: str
+    message: str
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """One source URL of a job at one place of its sheet, and its fate."""
+
+    id: str
+    job_id: str
+    row: int
+    position: int
+    source_url: str
+    state: ImageState
+    attempts: int
+    next_attempt_at: datetime | None
+    error: ErrorInfo | None
+    source: Source | None
+    outputs: list[Output]
+    saved_percent: float | None
+    ssim: float | None
+    seconds: float | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to deliver a callback: `status` is None when no answer came, and `error` then says why."""
+
+    at: datetime
+    status: int | None
+    answer: str
+    error: str | None
+    retry_after_s: float | None = None

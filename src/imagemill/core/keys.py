@@ -1,0 +1,68 @@
+"""Names made of content: ids, fingerprints and storage keys. Pure: the clock and the randomness come as arguments."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Final
+
+import msgspec
+
+from imagemill.core.recipe import Recipe
+
+CODEC_VERSION: Final = "px1"
+"""Part of every output key: raised whenever equal input would give other bytes."""
+
+_ORDINAL_BITS: Final = 32
+_ORDINAL_MASK: Final = (1 << _ORDINAL_BITS) - 1
+
+
+def job_id(unix_ms: int, random_bits: int) -> str:
+    """Return a UUIDv7 (RFC 9562) whose last 32 bits are zero: they number the job's images (`image_id`).
+
+    `random_bits` gives the 42 bits that tell jobs of one millisecond apart.
+    """
+    rand_a = random_bits >> 30 & 0xFFF
+    rand_b = random_bits & 0x3FFFFFFF
+    value = (unix_ms & (1 << 48) - 1) << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b << _ORDINAL_BITS
+    return str(uuid.UUID(int=value))
+
+
+def image_id(job: str, ordinal: int) -> str:
+    """Return the id of a job's n-th image (from 1), so that a million ids need not be stored."""
+    return str(uuid.UUID(int=uuid.UUID(job).int | ordinal))
+
+
+def split_image_id(text: str) -> tuple[str, int] | None:
+    """Return (job id, ordinal) of an image's id; None where it cannot be one."""
+    try:
+        value = uuid.UUID(text).int
+    except ValueError:
+        return None
+    ordinal = value & _ORDINAL_MASK
+    return (str(uuid.UUID(int=value - ordinal)), ordinal) if ordinal else None
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Return what identifies a recipe together with our codec: equal ones give equal bytes."""
+    text = msgspec.json.encode(recipe, order="sorted") + CODEC_VERSION.encode()
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def output_key(source_sha256: str, recipe_fingerprint: str, name: str) -> str:
+    """Return the key under which an output is stored and published, without its extension: 40 hex digits."""
+    return hashlib.sha256(f"{source_sha256}/{recipe_fingerprint}/{name}".encode()).hexdigest()[:40]
+
+
+EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tif"}
+"""Format names and the extensions their files bear."""
+
+
+def file_name(key: str, image_format: str) -> str:
+    """Return the name under which an output is stored and published."""
+    return f"{key}.{EXTENSIONS[image_format]}"
+
+
+def message_id(job: int, event: str, at: float) -> str:
+    """Return the `webhook-id` of a callback: the same for every attempt, another for every end of a job."""
+    return "msg_" + hashlib.sha256(f"{job}/{event}/{at!r}".encode()).hexdigest()[:32]

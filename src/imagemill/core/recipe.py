@@ -1,0 +1,56 @@
+"""How an image is to be compressed, as one frozen value; and its parsing from form fields."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+Quality = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
+Colour = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+_THUMBNAIL = re.compile(r"^([0-9]{1,5})x([0-9]{1,5})(?::(cover|contain))?$")
+
+
+class Thumbnail(msgspec.Struct, frozen=True):
+    """A further output: `cover` fills width × height and crops, `contain` fits inside it."""
+
+    width: Side
+    height: Side
+    fit: Literal["cover", "contain"] = "cover"
+
+    @property
+    def name(self) -> str:
+        """The output's name, `thumb-100x100`."""
+        suffix = "" if self.fit == "cover" else f"-{self.fit}"
+        return f"thumb-{self.width}x{self.height}{suffix}"
+
+
+class Recipe(msgspec.Struct, frozen=True):
+    """Defaults are API.md's. Quality is libjpeg's scale; sizes are pixels; nothing is ever enlarged."""
+
+    quality: Quality = 50
+    format: Literal["auto", "keep", "jpeg", "png", "webp"] = "auto"
+    max_width: Side | None = None
+    max_height: Side | None = None
+    thumbnails: tuple[Thumbnail, ...] = ()
+    metadata: Literal["strip", "copyright", "keep"] = "strip"
+    background: Colour = "#ffffff"
+    progressive: Literal["auto", "yes", "no"] = "auto"
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the main output may get smaller sides than its source."""
+        return self.max_width is not None or self.max_height is not None
+
+
+def thumbnail(text: str) -> Thumbnail:
+    """Parse `WxH[:cover|contain]`; ValueError says what is accepted."""
+    match = _THUMBNAIL.match(text.strip().lower())
+    if match is None:
+        message = f"{text!r} is not a thumbnail size: write WxH, WxH:cover or WxH:contain"
+        raise ValueError(message)
+    width, height, fit = match.groups()
+    return msgspec.convert({"width": int(width), "height": int(height), "fit": fit or "cover"}, Thumbnail)
