@@ -1,0 +1,30 @@
+"""Settings as data: frozen sections with defaults, help and bounds; loaded once, validated at the start (CLI.md).
+
+Reading order: sections (what there is), loading (defaults < imagemill.toml < environment < flags), listing (what is in
+force and why). Each part of the program is given its own section, never the whole.
+"""
+
+from imagemill.settings.listing import Described, as_toml, describe
+from imagemill.settings.loading import Loaded, load
+from imagemill.settings.sections import (
+    CallbackSettings,
+    FetchSettings,
+    ImageSettings,
+    Settings,
+    SheetSettings,
+    StorageSettings,
+)
+
+__all__ = [
+    "CallbackSettings",
+    "Described",
+    "FetchSettings",
+    "ImageSettings",
+    "Loaded",
+    "Settings",
+    "SheetSettings",
+    "StorageSettings",
+    "as_toml",
+    "describe",
+    "load",
+]

@@ -1,0 +1,86 @@
+"""The settings in force, for people: each with its value, origin and help; secrets masked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from imagemill.settings.catalogue import Entry, catalogue
+from imagemill.settings.loading import Loaded, masked_url
+from imagemill.settings.sections import Settings
+
+MASK: Final = "***"
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `imagemill settings`; `value` is masked where it is a secret."""
+
+    name: str
+    value: Any
+    origin: str
+    help: str
+    accepts: str
+    environment: str
+    is_masked: bool
+
+
+def describe(loaded: Loaded) -> list[Described]:
+    """Return every setting in the order of the sections."""
+    return [_described(loaded, entry) for entry in catalogue().values()]
+
+
+def _described(loaded: Loaded, entry: Entry) -> Described:
+    value = _value(loaded.settings, entry.name)
+    shown = _shown(entry, value)
+    return Described(
+        name=entry.name,
+        value=list(shown) if isinstance(shown, tuple) else shown,
+        origin=loaded.origins[entry.name],
+        help=entry.help,
+        accepts=entry.accepts,
+        environment=entry.environment_name,
+        is_masked=shown != value,
+    )
+
+
+def as_toml(loaded: Loaded) -> str:
+    """Return a commented imagemill.toml: what differs from the default is in force, the rest waits behind `#`."""
+    lines = [
+        "# imagemill.toml: take the # away to change a line. The environment and the flags have the last word.",
+        "# A list in the environment has commas between its parts.",
+    ]
+    section = ""
+    for row in describe(loaded):
+        head, _, rest = row.name.rpartition(".")
+        if head != section:
+            section = head
+            lines += ["", f"[{head}]"]
+        lines += ["", f"# {row.help}", f"# {row.environment}: {row.accepts}", _line(row, rest)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Described, key: str) -> str:
+    if row.is_masked:
+        return f"# {key} is set by {row.origin} and not written here, because it is secret"
+    text = f"{key} = {_toml(row.value)}"
+    return f"# {text}" if row.origin == "default" else text
+
+
+def _value(settings: Settings, name: str) -> Any:  # noqa: ANN401 - the type is the setting's
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _shown(entry: Entry, value: Any) -> Any:  # noqa: ANN401
+    if entry.is_secret and value:
+        return MASK
+    return masked_url(value) if isinstance(value, str) else value
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401
+    # JSON's numbers, truths, lists and strings are TOML's too, once DEL is written as an escape (TOML 1.0, "String").
+    return '""' if value is None else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,133 @@
+"""What can be set: frozen sections with defaults, help and bounds. Nothing is read here (see loading).
+
+`Meta.extra` says what no bound can: `accepts` words a pattern for people, `secret` keeps a value out of every listing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+MIB = 1 << 20
+
+Address = Annotated[
+    str, Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$", extra={"accepts": "an address http://… or https://…"})
+]
+"""An http(s) address without a query."""
+
+Callee = Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+\S*$", extra={"accepts": "an address http://… or https://…"})]
+"""An http(s) address; a query is welcome."""
+
+Place = Annotated[
+    str,
+    Meta(pattern=r"^[^\s/@]+(/\d{1,3})?$", extra={"accepts": "a host name, an address or a network like 10.1.0.0/16"}),
+]
+"""A host, an address or a network: never a whole URL."""
+
+Format = Annotated[
+    str, Meta(pattern=r"^(jpeg|png|webp|gif|bmp|tiff)$", extra={"accepts": "jpeg, png, webp, gif, bmp, tiff"})
+]
+Role = Annotated[str, Meta(pattern=r"^(serial|product|input)$", extra={"accepts": "serial, product, input"})]
+Folder = Annotated[str, Meta(pattern=r"^file:.+$", extra={"accepts": "file:///folder"})]
+
+
+class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `fetch`: downloading sources."""
+
+    allow: Annotated[tuple[Place, ...], Meta(description="hosts and networks allowed though blocked")] = ()
+    allow_lan: Annotated[bool, Meta(description="allow 10/8, 172.16/12 and 192.168/16")] = False
+    per_host: Annotated[int, Meta(ge=1, le=256, description="connections to one host at a time")] = 16
+    per_host_rate: Annotated[float, Meta(ge=0, description="requests per second to one host, 0 for no limit")] = 0.0
+    connect_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to connect")] = 10.0
+    read_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to the first byte, and between bytes")] = (
+        20.0
+    )
+    total_timeout_s: Annotated[float, Meta(gt=0, le=3600, description="seconds for one download in all")] = 120.0
+    max_bytes: Annotated[int, Meta(ge=1, description="largest source in bytes")] = 100 * MIB
+    max_redirects: Annotated[int, Meta(ge=0, le=20, description="redirects followed")] = 5
+    retries: Annotated[int, Meta(ge=0, le=20, description="further attempts after a transient error")] = 4
+    retry_base_s: Annotated[
+        float, Meta(gt=0, le=600, description="first wait before a further attempt, doubled each time")
+    ] = 1.0
+    user_agent: Annotated[str, Meta(min_length=1, description="User-Agent sent to origins")] = "imagemill"
+    proxy: Annotated[Address | None, Meta(description="HTTP proxy for sources; the environment's is ignored")] = None
+
+
+class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `image`: decoding and the default recipe."""
+
+    quality: Annotated[int, Meta(ge=1, le=100, description="default quality, libjpeg's scale")] = 50
+    format: Annotated[Literal["auto", "keep", "jpeg", "png", "webp"], Meta(description="default output format")] = (
+        "auto"
+    )
+    max_pixels: Annotated[int, Meta(ge=1, description="largest source in pixels, all frames together")] = 100_000_000
+    timeout_s: Annotated[float, Meta(gt=0, le=3600, description="seconds to compress one image")] = 60.0
+    memory_mb: Annotated[int, Meta(ge=128, description="address space of a pool child, MiB above its start")] = 1536
+    formats: Annotated[tuple[Format, ...], Meta(min_length=1, description="formats that are opened")] = (
+        "jpeg",
+        "png",
+        "webp",
+        "gif",
+        "bmp",
+        "tiff",
+    )
+    recycle_after: Annotated[int, Meta(ge=1, description="images after which a pool child is replaced")] = 2000
+    recycle_mb: Annotated[int, Meta(ge=64, description="resident MiB after which a pool child is replaced")] = 400
+
+
+class CallbackSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `callback`: telling others that a job has ended."""
+
+    url: Annotated[Callee | None, Meta(description="called for every job that names none")] = None
+    secret: Annotated[
+        str | None, Meta(description="signs callbacks (Standard Webhooks, whsec_… or text)", extra={"secret": True})
+    ] = None
+    allow: Annotated[tuple[Place, ...], Meta(description="hosts and networks allowed though blocked")] = ()
+    allow_lan: Annotated[bool, Meta(description="allow private networks")] = True
+    timeout_s: Annotated[float, Meta(gt=0, le=120, description="seconds for one attempt")] = 15.0
+
+
+class SheetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `sheet`: what a sheet must and may be (SHEETS.md)."""
+
+    required: Annotated[tuple[Role, ...], Meta(description="columns that must exist")] = ("input",)
+    unique: Annotated[tuple[Role, ...], Meta(description="columns whose values must be unique")] = ("serial",)
+    max_cell_chars: Annotated[int, Meta(ge=1, description="longest cell in characters")] = 131_072
+    serial_aliases: Annotated[tuple[str, ...], Meta(description="further header names of the serial column")] = ()
+    product_aliases: Annotated[tuple[str, ...], Meta(description="further header names of the product column")] = ()
+    input_aliases: Annotated[tuple[str, ...], Meta(description="further header names of the input column")] = ()
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `storage`: where outputs live."""
+
+    url: Annotated[
+        Folder | None, Meta(description="where outputs are kept, instead of outputs/ in the data folder")
+    ] = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set. Top-level names first, then the sections."""
+
+    host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on")] = 8750
+    public_url: Annotated[Address | None, Meta(description="address that links in sheets begin with")] = None
+    data_dir: Annotated[str, Meta(description="folder of everything we keep")] = ""
+    auth: Annotated[Literal["token", "none"], Meta(description="none is only for loopback")] = "token"
+    allowed_hosts: Annotated[tuple[str, ...], Meta(description="further Host headers answered")] = ()
+    workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one per core")] = 0
+    threads: Annotated[int, Meta(ge=1, le=256, description="threads that fetch and hand over")] = 16
+    max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB
+    max_rows: Annotated[int, Meta(ge=1, description="rows of a sheet")] = 2_000_000
+    max_urls_per_cell: Annotated[int, Meta(ge=1, description="URLs in one cell")] = 200
+    disk_reserve_mb: Annotated[int, Meta(ge=0, description="free MiB below which work pauses")] = 512
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
+        "info"
+    )
+    fetch: FetchSettings = FetchSettings()
+    image: ImageSettings = ImageSettings()
+    callback: CallbackSettings = CallbackSettings()
+    sheet: SheetSettings = SheetSettings()
+    storage: StorageSettings = StorageSettings()
