@@ -1,0 +1,146 @@
+"""Fetches sources: one URL in, its bytes and their SHA-256 out, and an ImageError with its own code for all that fails.
+
+Bytes stay in memory up to 1 MiB and go to a file of the spool above that. Whether they are a picture is not judged
+here, except for the two answers that say so themselves: nothing, and a web page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http
+import re
+import ssl
+import time
+import uuid
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from imagemill.core.addresses import Policy
+from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.retry import TRANSIENT_STATUS
+from imagemill.hosts import Hosts
+from imagemill.outbound import Answer, Client, Limits, Resolve, resolve, retry_after_s
+from imagemill.settings import FetchSettings
+
+MEMORY_BYTES: Final = 1 << 20
+"""A larger source is a file in the spool."""
+
+_WEB_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body|script)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A source: its bytes, or the path of its file in the spool."""
+
+    data: bytes | Path
+    size: int
+    sha256: str
+
+    def discard(self) -> None:
+        """Remove the spool file, where there is one. May be called again."""
+        if isinstance(self.data, Path):
+            self.data.unlink(missing_ok=True)
+
+
+class Fetcher:
+    """Fetches under the settings' policy and limits. Safe to use from many threads at a time."""
+
+    def __init__(
+        self, section: FetchSettings, spool: Path, *, resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._spool = spool
+        self._hosts = Hosts(section.per_host, section.per_host_rate, section.total_timeout_s)
+        self._client = Client(
+            Policy(allow=section.allow, allow_lan=section.allow_lan),
+            Limits(
+                connect_timeout_s=section.connect_timeout_s,
+                read_timeout_s=section.read_timeout_s,
+                total_timeout_s=section.total_timeout_s,
+                max_bytes=section.max_bytes,
+                max_redirects=section.max_redirects,
+            ),
+            user_agent=section.user_agent,
+            proxy=section.proxy,
+            resolve=resolve,
+            slot=self._hosts.slot,
+            tls=tls,
+        )
+
+    def fetch(self, url: str) -> Fetched:
+        """Return the source behind `url`, which is canonical (`web_url`); ImageError when there is none."""
+        with self._client.get(url) as answer:
+            if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+                answer.drain()
+                raise _refused(answer)
+            return self._read(answer)
+
+    def close(self) -> None:
+        """Wake who waits for a host, and close the connections that are kept."""
+        self._hosts.close()
+        self._client.close()
+
+    def _read(self, answer: Answer) -> Fetched:
+        chunks = answer.chunks()
+        held: list[bytes] = []
+        size = 0
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size > MEMORY_BYTES:
+                break
+        data = b"".join(held)
+        _check_beginning(data, answer.host)
+        if size > MEMORY_BYTES:
+            return self._spooled(chain([data], chunks))
+        return Fetched(data, size, hashlib.sha256(data).hexdigest())
+
+    def _spooled(self, pieces: Iterable[bytes]) -> Fetched:
+        path = self._spool / f"source-{uuid.uuid4().hex}"
+        digest = hashlib.sha256()
+        size = 0
+        try:
+            with path.open("xb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                detail = "the source could not be written to the spool: make room on the disk"
+                raise ImageError(ImageCode.STORAGE_FAILED, detail, cause=repr(error)) from error
+            raise
+        return Fetched(path, size, digest.hexdigest())
+
+
+def _check_beginning(data: bytes, host: str) -> None:
+    if not data:
+        raise ImageError(ImageCode.NOT_AN_IMAGE, f"{host} sent nothing: check the address")
+    if _WEB_PAGE.match(data[:2048]):
+        detail = f"{host} sent a web page instead of an image: write the address of the image itself"
+        raise ImageError(ImageCode.NOT_AN_IMAGE, detail)
+
+
+def _refused(answer: Answer) -> ImageError:
+    status = answer.status
+    is_transient = status in TRANSIENT_STATUS or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+    advice = "try again later" if is_transient else "check the address"
+    return ImageError(
+        ImageCode.HTTP_STATUS,
+        f"{answer.host} answered {status}{_phrase(status)}: {advice}",
+        transient=is_transient,
+        retry_after_s=retry_after_s(answer.headers, time.time()) if is_transient else None,
+    )
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {http.HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""

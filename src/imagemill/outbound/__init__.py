@@ -1,0 +1,12 @@
+"""The guarded HTTP client: the only way out of the process, and the only package that knows httpx.
+
+`guard` says which addresses may be connected to, `transport` carries requests over connections to those, `client` adds
+what a whole request is: redirects followed hop by hop, limits in time and bytes, errors in our words. Refused: cookies,
+the environment's proxies, and retries (`core.retry` is the only retry layer).
+"""
+
+from imagemill.outbound.client import Answer, Client, Limits, retry_after_s
+from imagemill.outbound.guard import Guard, Resolve, resolve
+from imagemill.outbound.transport import Transport
+
+__all__ = ["Answer", "Client", "Guard", "Limits", "Resolve", "Transport", "resolve", "retry_after_s"]

@@ -1,0 +1,162 @@
+"""Every way an origin can fail, and the code each becomes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.retry import is_transient
+from imagemill.fetch import MEMORY_BYTES, Fetched, Fetcher
+from imagemill.hosts import FAILURES_IN_A_ROW
+from imagemill.settings import FetchSettings
+from tests.origin import Origin
+
+SMALL = os.urandom(22_000)
+LARGE = os.urandom(3 * MEMORY_BYTES)
+SETTINGS = {
+    "allow": ("127.0.0.1",),
+    "connect_timeout_s": 2.0,
+    "read_timeout_s": 0.4,
+    "total_timeout_s": 0.8,
+    "max_bytes": 4 * MEMORY_BYTES,
+}
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
+    folder = tmp_path_factory.mktemp("origin")
+    for name, data in {"small.jpg": SMALL, "large.jpg": LARGE, "edge.jpg": LARGE[:MEMORY_BYTES]}.items():
+        (folder / name).write_bytes(data)
+    with Origin(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def fetcher(spool: Path) -> Iterator[Fetcher]:
+    made = Fetcher(FetchSettings(**SETTINGS), spool)  # type: ignore[arg-type]
+    yield made
+    made.close()
+
+
+def failure(fetcher: Fetcher, url: str) -> ImageError:
+    with pytest.raises(ImageError) as failed:
+        fetcher.fetch(url)
+    return failed.value
+
+
+def test_a_small_source_stays_in_memory(origin: Origin, fetcher: Fetcher, spool: Path) -> None:
+    fetched = fetcher.fetch(f"{origin.url}/small.jpg")
+    assert fetched == Fetched(SMALL, len(SMALL), hashlib.sha256(SMALL).hexdigest())
+    fetched.discard()
+    assert fetcher.fetch(f"{origin.url}/edge.jpg").data == LARGE[:MEMORY_BYTES]
+    assert list(spool.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/large.jpg", "/chunked/large.jpg", "/no-length/large.jpg", "/gzipped/large.jpg"])
+def test_a_large_source_is_a_file_of_the_spool(path: str, origin: Origin, fetcher: Fetcher, spool: Path) -> None:
+    fetched = fetcher.fetch(origin.url + path)
+    assert isinstance(fetched.data, Path)
+    assert fetched.data.parent == spool
+    assert fetched.data.read_bytes() == LARGE
+    assert (fetched.size, fetched.sha256) == (len(LARGE), hashlib.sha256(LARGE).hexdigest())
+    fetched.discard()
+    fetched.discard()
+    assert list(spool.iterdir()) == []
+
+
+FAILURES = [
+    ("/missing.jpg", ImageCode.HTTP_STATUS, False, "answered 404 Not Found: check the address"),
+    ("/status/403", ImageCode.HTTP_STATUS, False, "403 Forbidden"),
+    ("/status/410", ImageCode.HTTP_STATUS, False, "410 Gone"),
+    ("/status/304", ImageCode.HTTP_STATUS, False, "304"),
+    ("/status/302", ImageCode.HTTP_STATUS, False, "302"),
+    ("/status/408", ImageCode.HTTP_STATUS, True, "try again later"),
+    ("/status/425", ImageCode.HTTP_STATUS, True, "try again later"),
+    ("/status/429", ImageCode.HTTP_STATUS, True, "429 Too Many Requests: try again later"),
+    ("/status/500", ImageCode.HTTP_STATUS, True, "try again later"),
+    ("/status/520", ImageCode.HTTP_STATUS, True, "answered 520: try again later"),
+    ("/status/204", ImageCode.NOT_AN_IMAGE, False, "sent nothing"),
+    ("/empty", ImageCode.NOT_AN_IMAGE, False, "sent nothing"),
+    ("/page", ImageCode.NOT_AN_IMAGE, False, "web page instead of an image"),
+    ("/silent", ImageCode.TIMEOUT, True, "did not answer in time"),
+    ("/drip/small.jpg", ImageCode.TIMEOUT, True, "too slowly"),
+    ("/short/small.jpg", ImageCode.TRUNCATED, True, "before the end"),
+    ("/short/large.jpg", ImageCode.TRUNCATED, True, "before the end"),
+    ("/endless", ImageCode.TOO_LARGE, False, "sends more than 4194304 bytes"),
+    ("/huge-length/small.jpg", ImageCode.TOO_LARGE, False, "sends more than"),
+    ("/bomb", ImageCode.TOO_LARGE, False, "sends more than"),
+    ("/closed", ImageCode.CONNECT_FAILED, True, "could not be reached"),
+    ("/garbage", ImageCode.CONNECT_FAILED, True, "does not answer in HTTP"),
+    ("/inside", ImageCode.BLOCKED_ADDRESS, False, "169.254.169.254 leads to a blocked address (link-local)"),
+    ("/loop", ImageCode.TOO_MANY_REDIRECTS, False, "redirects more than 5 times"),
+]
+
+
+@pytest.mark.parametrize(("path", "code", "transient", "says"), FAILURES)
+def test_every_failure_has_its_code(
+    path: str, code: ImageCode, transient: bool, says: str, origin: Origin, fetcher: Fetcher, spool: Path
+) -> None:
+    failed = failure(fetcher, origin.url + path)
+    assert failed.image_code is code
+    assert is_transient(failed) is transient
+    assert says in failed.detail
+    assert "\n" not in failed.detail
+    assert list(spool.iterdir()) == []
+
+
+def test_a_host_that_is_not_there(fetcher: Fetcher) -> None:
+    unknown = failure(fetcher, "http://no-such-shop.invalid/a.jpg")
+    assert unknown.image_code is ImageCode.DNS_FAILED
+    assert unknown.detail == "no-such-shop.invalid is not known in DNS: check its name"
+    assert failure(fetcher, "http://127.0.0.1:1/a.jpg").image_code is ImageCode.CONNECT_FAILED
+    assert failure(fetcher, "http://127.0.0.2/a.jpg").image_code is ImageCode.BLOCKED_ADDRESS
+
+
+def test_a_busy_host_says_when_to_come_again(origin: Origin, fetcher: Fetcher) -> None:
+    failed = failure(fetcher, f"{origin.url}/busy/1/small.jpg")
+    assert failed.retry_after_s == 1.0
+    assert is_transient(failed)
+
+
+def test_a_host_that_is_left_alone_is_not_asked(origin: Origin, fetcher: Fetcher) -> None:
+    failure(fetcher, f"{origin.url}/busy/90/small.jpg")
+    asked = origin.hits["/small.jpg"]
+    failed = failure(fetcher, f"{origin.url}/small.jpg")
+    assert "left alone" in failed.detail
+    assert 80 < (failed.retry_after_s or 0) <= 90
+    assert origin.hits["/small.jpg"] == asked
+
+
+def test_a_dead_host_is_given_up_and_the_others_are_not(origin: Origin, fetcher: Fetcher) -> None:
+    for _ in range(FAILURES_IN_A_ROW):
+        failure(fetcher, "http://127.0.0.1:1/a.jpg")
+    failed = failure(fetcher, "http://127.0.0.1:1/a.jpg")
+    assert (failed.image_code, "left alone" in failed.detail) == (ImageCode.CONNECT_FAILED, True)
+    assert fetcher.fetch(f"{origin.url}/small.jpg").data == SMALL
+
+
+def test_a_full_disk_is_not_the_origins_fault(origin: Origin, tmp_path: Path) -> None:
+    fetcher = Fetcher(FetchSettings(**SETTINGS), tmp_path / "gone")  # type: ignore[arg-type]
+    failed = failure(fetcher, f"{origin.url}/large.jpg")
+    assert failed.image_code is ImageCode.STORAGE_FAILED
+    fetcher.close()
+
+
+def test_no_more_connections_to_a_host_than_set(origin: Origin, spool: Path) -> None:
+    fetcher = Fetcher(FetchSettings(**(SETTINGS | {"per_host": 3, "total_timeout_s": 30.0})), spool)  # type: ignore[arg-type]
+    with Origin(origin.folder) as fresh, ThreadPoolExecutor(12) as threads:
+        fetched = list(threads.map(fetcher.fetch, [f"{fresh.url}/slow/0.02/small.jpg"] * 36))
+        fetcher.close()
+    assert {one.sha256 for one in fetched} == {hashlib.sha256(SMALL).hexdigest()}
+    assert fresh.connections <= 3
