@@ -1,0 +1,66 @@
+"""What is wrong with a sheet: faults with their place, counted in full and listed up to a limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from imagemill.core.errors import ImagemillError
+
+MAX_LISTED: Final = 1_000
+_MAX_SHOWN_CHARS: Final = 80
+_USER_INFO: Final = re.compile(r"//[^/\\?#]*@")
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing to correct. `row` 1 is the header line, `column` counts from 1; a missing column would be the next."""
+
+    row: int
+    column: int
+    column_name: str
+    code: str
+    message: str
+
+
+class Faults:
+    """Keeps the first `MAX_LISTED` faults and counts them all."""
+
+    __slots__ = ("listed", "total")
+
+    def __init__(self) -> None:
+        self.listed: list[Fault] = []
+        self.total = 0
+
+    def add(self, fault: Fault) -> None:
+        self.total += 1
+        if self.total <= MAX_LISTED:
+            self.listed.append(fault)
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(self.listed)
+
+
+class SheetError(ImagemillError):
+    """The sheet is refused: `faults` are the first ones, `total` is how many there are."""
+
+    code = "invalid_sheet"
+
+    def __init__(self, faults: Faults) -> None:
+        many = "1 fault: correct it" if faults.total == 1 else f"{faults.total} faults: correct them"
+        super().__init__(f"the sheet has {many} and send it again")
+        self.faults = faults.listed
+        self.total = faults.total
+
+
+def shown(text: str) -> str:
+    """Return text from a sheet as it may stand in a message: short, printable, without a password."""
+    text = _USER_INFO.sub("//…@", text.strip())
+    if len(text) > _MAX_SHOWN_CHARS:
+        text = text[: _MAX_SHOWN_CHARS - 1] + "…"
+    return "".join(char if char.isprintable() else " " for char in text)
