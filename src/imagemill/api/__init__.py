@@ -1,0 +1,6 @@
+"""The HTTP API (API.md) and the published images, on Litestar: it translates, the parts below do the work."""
+
+from imagemill.api.app import create_app
+from imagemill.api.parts import Parts
+
+__all__ = ["Parts", "create_app"]

@@ -1,0 +1,62 @@
+"""The web application on one page: its routes, and what is around them."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+
+from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
+from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
+from imagemill.api.downloads import download_input, download_output, download_report
+from imagemill.api.gate import Gate
+from imagemill.api.health import healthz, readyz
+from imagemill.api.jobs import list_images, list_jobs, show_job, submit_sheet
+from imagemill.api.openapi import openapi_config
+from imagemill.api.parts import Parts
+from imagemill.api.problems import answer_problem
+from imagemill.api.published import Published
+
+THREADS: Final = 32
+"""Synchronous routes wait for the database and the disk, not for the processor; asyncio's own number is cores + 4."""
+
+
+def create_app(parts: Parts) -> Litestar:
+    """Build the application. It owns nothing: parts are started and stopped by whoever gave them."""
+    api = Router(
+        "/api/v1",
+        route_handlers=[
+            submit_sheet,
+            list_jobs,
+            show_job,
+            list_images,
+            download_input,
+            download_output,
+            download_report,
+        ],
+        middleware=[DefineMiddleware(Authentication, store=parts.store if parts.settings.auth == "token" else None)],
+        guards=[demand_scope],
+        dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
+        opt={NEEDS: "read"},
+        tags=["jobs"],
+    )
+    app = Litestar(
+        [api, healthz, readyz, openapi_json, docs_asset],
+        dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
+        exception_handlers={Exception: answer_problem},
+        after_request=page_policy,
+        openapi_config=openapi_config(DocsPage()),
+        on_startup=[_widen_threads],
+        # Litestar's would set the root logger's handlers; ours is set by whoever starts the program.
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = Gate(app.asgi_handler, Published(parts.storage), parts.settings)
+    return app
+
+
+def _widen_threads() -> None:
+    """Give the server's loop its threads; asyncio shuts them down with the loop."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))

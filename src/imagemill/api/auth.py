@@ -1,0 +1,68 @@
+"""Who calls: a bearer token becomes a caller, and the route says which scope it needs."""
+
+import asyncio
+from typing import Final
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from imagemill.core.errors import ForbiddenError, UnauthorizedError
+from imagemill.db import Caller, Store
+
+NEEDS: Final = "needs"
+"""The route option that names the scope; routes under /api/v1 have `read` unless they say otherwise."""
+
+_CONTAINED_IN: Final = {
+    "read": frozenset({"read", "submit", "admin"}),
+    "submit": frozenset({"submit", "admin"}),
+    "admin": frozenset({"admin"}),
+}
+
+ANYBODY: Final = Caller(name="anybody", owner="admin", scopes=frozenset({"admin"}))
+"""Who calls when `auth = "none"`, which the start refuses but on loopback."""
+
+
+class Authentication:
+    """Middleware of /api/v1: puts the caller into the scope, or answers 401."""
+
+    def __init__(self, app: ASGIApp, store: Store | None) -> None:
+        self._app = app
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look the token up in a thread; the database compares hashes only."""
+        scope["user"] = await self._caller(scope) if self._store else ANYBODY
+        scope["auth"] = None
+        await self._app(scope, receive, send)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        token = _bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        if token is None:
+            raise UnauthorizedError("Send the header `Authorization: Bearer <token>`.")
+        caller = await asyncio.to_thread(self._store.caller, token) if self._store else None
+        if caller is None:
+            raise UnauthorizedError("This token is not known here.")
+        return caller
+
+
+def demand_scope(connection: ASGIConnection[BaseRouteHandler, Caller, None, State], handler: BaseRouteHandler) -> None:
+    """Guard: refuse a caller whose token lacks the scope the route needs."""
+    needed = str(handler.opt.get(NEEDS, "admin"))
+    if not connection.user.scopes & _CONTAINED_IN[needed]:
+        message = f"This needs a token with the scope `{needed}`."
+        raise ForbiddenError(message)
+
+
+def provide_caller(request: Request[Caller, None, State]) -> Caller:
+    """Give a route its caller."""
+    return request.user
+
+
+def _bearer_token(headers: list[bytes]) -> str | None:
+    if len(headers) != 1:
+        return None
+    scheme, _, token = headers[0].decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

@@ -1,0 +1,150 @@
+"""The outermost layer: who is meant by Host, headers on every answer, and what becomes of a body that nobody read.
+
+A page of another site can make its name resolve to 127.0.0.1 and so talk to us with its own origin (DNS rebinding):
+only names that are ours are answered. Published images leave from here, before Litestar's routing, which costs more
+than sending one.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, ReceiveMessage, Scope, Send
+
+from imagemill.api.problems import send_problem
+from imagemill.settings import Settings
+
+IMAGES: Final = "/images/"
+DRAIN_BYTES: Final = 4 * 1024 * 1024
+DRAIN_S: Final = 2.0
+DRAIN_PAUSE_S: Final = 0.5
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+)
+_DEFAULT_HEADERS: Final = (*SECURITY_HEADERS, (b"cache-control", b"private, no-cache"))
+
+
+class Hosts:
+    """The names by which we may be called."""
+
+    def __init__(self, settings: Settings) -> None:
+        public = urlsplit(settings.public_url).hostname if settings.public_url else None
+        names: Iterable[str | None] = ("localhost", "127.0.0.1", "::1", settings.host, public, *settings.allowed_hosts)
+        self._names = frozenset(_bare(name) for name in names if name)
+        self._is_open = settings.host in {"", "0.0.0.0", "::", "[::]"}  # noqa: S104 - compared, not bound
+
+    def allow(self, header: str) -> bool:
+        """Say whether a Host header is ours; bound to every address, any address is: only names can be rebound."""
+        name = _bare(_without_port(header))
+        return name in self._names or (self._is_open and _is_address(name))
+
+
+class Gate:
+    """The ASGI application around Litestar's."""
+
+    def __init__(self, app: ASGIApp, published: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._published = published
+        self._hosts = Hosts(settings)
+        self._known: set[bytes] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, then pass on."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+        elif not self._is_ours(scope["headers"]):
+            detail = (
+                "This Host is not answered. Use the address imagemill listens on, or add the name to `allowed_hosts`."
+            )
+            await send_problem(send, HTTPException(detail, status_code=421), _DEFAULT_HEADERS)
+        elif scope["path"].startswith(IMAGES):
+            await self._published(scope, receive, send)
+        else:
+            exchange = Exchange(receive, send, scope["headers"])
+            await self._app(scope, exchange.receive, exchange.send)
+
+    def _is_ours(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1:
+            return False
+        if hosts[0] not in self._known:
+            if not self._hosts.allow(hosts[0].decode("latin-1")):
+                return False
+            # Ports and spellings are endless, memory is not.
+            if len(self._known) < 100:
+                self._known.add(hosts[0])
+        return True
+
+
+class Exchange:
+    """One request and its answer: adds the headers, and drains what was not read of a refused body.
+
+    A server that closes while the client still sends makes the client's system throw the answer away (RFC 9112, 9.6),
+    so a bounded rest is read first; what is longer is cut off.
+    """
+
+    def __init__(self, receive: Receive, send: Send, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._receive = receive
+        self._send = send
+        self._is_unread = any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
+        )
+        # Who waits for `100 Continue` has sent nothing yet, and the first read would invite it.
+        self._awaits_word = any(name == b"expect" for name, _ in headers)
+
+    async def receive(self) -> ReceiveMessage:
+        """Receive, remembering where the body ends."""
+        message = await self._receive()
+        self._awaits_word = False
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            self._is_unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send; the head of an answer gets what every answer has."""
+        if message["type"] == "http.response.start":
+            headers = list(message["headers"])
+            present = {name.lower() for name, _ in headers}
+            headers += [header for header in _DEFAULT_HEADERS if header[0] not in present]
+            if self._is_unread and not self._awaits_word and message["status"] != 408:
+                await self._drain()
+            if self._is_unread:
+                headers.append((b"connection", b"close"))
+            message = HTTPResponseStartEvent(type=message["type"], status=message["status"], headers=headers)
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        """Read on for a moment, and no longer than something comes."""
+        left = DRAIN_BYTES
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while self._is_unread and left > 0:
+                    message = await asyncio.wait_for(self.receive(), DRAIN_PAUSE_S)
+                    left -= len(message["body"]) if message["type"] == "http.request" else left
+        except TimeoutError:
+            return
+
+
+def _without_port(header: str) -> str:
+    head, colon, port = header.rpartition(":")
+    return head if colon and port.isascii() and port.isdigit() and not head.endswith(":") else header
+
+
+def _bare(name: str) -> str:
+    return name.strip().lower().rstrip(".").removeprefix("[").removesuffix("]")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""Jobs over HTTP: accepting one, listing them, looking at one and at its images."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
+
+from imagemill.api.auth import NEEDS
+from imagemill.api.openapi import UploadOperation, refusals
+from imagemill.api.parts import Parts
+from imagemill.api.ranges import is_unchanged
+from imagemill.api.uploads import accept_upload
+from imagemill.core import keys
+from imagemill.core.job import Image, Job, with_links
+from imagemill.core.sheet import Fault
+from imagemill.core.states import ImageState, JobState
+from imagemill.db import Caller, JobFilter
+
+GivenParts = NamedDependency[SkipValidation[Parts]]
+GivenCaller = NamedDependency[SkipValidation[Caller]]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="How many, at most.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+# `state` as an argument's name is Litestar's own.
+OfJobs = Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state.")]
+OfImages = Annotated[ImageState | None, QueryParameter(name="state", description="Only images in this state.")]
+Moment = Annotated[datetime | None, QueryParameter(description="RFC 3339; UTC where it names no zone.")]
+
+_LONGEST_WAIT_S: Final = 30
+
+
+class AcceptedJob(Job, frozen=True, kw_only=True):
+    """A job just accepted, with what its sheet might have meant otherwise."""
+
+    warnings: list[Fault]
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """Jobs, newest first. `next_cursor` is null on the last page."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+class ImageList(msgspec.Struct, frozen=True):
+    """A job's images in the order of its sheet. `next_cursor` is null on the last page."""
+
+    images: list[Image]
+    next_cursor: str | None
+
+
+@post(
+    "/jobs",
+    status_code=202,
+    summary="Submit a sheet",
+    description="Streams the sheet in and checks it meanwhile. The answer comes when the job is safely on the disk.",
+    response_description="The job is accepted; `Location` names it, `Retry-After` says when to look.",
+    operation_class=UploadOperation,
+    responses=refusals(401, 403, 408, 413, 415, 422, 503),
+    opt={NEEDS: "submit"},
+    request_max_body_size=None,
+)
+async def submit_sheet(request: Request[Caller, None, State], parts: GivenParts) -> Response[AcceptedJob]:
+    """Accept a sheet."""
+    accepted = await accept_upload(request, parts)
+    job = AcceptedJob(**_fields(with_links(accepted.job)), warnings=accepted.warnings)
+    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}", "Retry-After": "1"})
+
+
+@get(
+    "/jobs",
+    summary="List jobs",
+    description="Newest first. A token without the scope `admin` sees the jobs of its owner.",
+    responses=refusals(401, 403, 422),
+    sync_to_thread=True,
+)
+def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
+    parts: GivenParts,
+    caller: GivenCaller,
+    in_state: OfJobs = None,
+    owner: FromQuery[str | None] = None,
+    name: FromQuery[str | None] = None,
+    created_after: Moment = None,
+    created_before: Moment = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> JobList:
+    """List jobs."""
+    if caller.sees_only not in {None, owner or caller.owner}:
+        return JobList([], None)
+    where = JobFilter(
+        state=in_state,
+        owner=caller.sees_only or owner,
+        name=name,
+        created_after=_seconds(created_after),
+        created_before=_seconds(created_before),
+    )
+    jobs, next_cursor = parts.store.jobs(where, limit, cursor)
+    return JobList([with_links(job) for job in jobs], next_cursor)
+
+
+@get(
+    "/jobs/{job_id:uuid}",
+    summary="Look at a job",
+    description="`ETag` and `If-None-Match`: 304 while nothing has changed. `Retry-After` while it is unfinished.",
+    responses=refusals(401, 403, 404),
+    sync_to_thread=True,
+)
+def show_job(
+    request: Request[Caller, None, State], parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]
+) -> Response[Job]:
+    """Show one job."""
+    job = with_links(parts.store.job(str(job_id), caller.sees_only))
+    body: Any = msgspec.json.encode(job)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag} | ({} if job.is_finished else {"Retry-After": str(_wait_s(job))})
+    if is_unchanged(request.headers.get("If-None-Match", ""), etag):
+        return Response(body[:0], status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+@get(
+    "/jobs/{job_id:uuid}/images",
+    summary="List a job's images",
+    description="In the order of the sheet: one entry for each URL of each cell.",
+    responses=refusals(401, 403, 404, 422),
+    sync_to_thread=True,
+)
+def list_images(
+    parts: GivenParts,
+    caller: GivenCaller,
+    job_id: FromPath[UUID],
+    in_state: OfImages = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ImageList:
+    """List the images of a job."""
+    parts.store.job(str(job_id), caller.sees_only)
+    images, next_cursor = parts.store.images(str(job_id), in_state, limit, cursor)
+    return ImageList([_with_urls(image, parts) for image in images], next_cursor)
+
+
+def _with_urls(image: Image, parts: Parts) -> Image:
+    outputs = [
+        msgspec.structs.replace(output, url=parts.link(keys.file_name(output.key, output.format)))
+        for output in image.outputs
+    ]
+    return msgspec.structs.replace(image, outputs=outputs)
+
+
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _wait_s(job: Job) -> int:
+    """Return after how many seconds it is worth looking again: a quarter of what is left, within reason."""
+    return max(1, min(_LONGEST_WAIT_S, round((job.eta_s or 0) / 4)))

@@ -1,0 +1,138 @@
+"""What /openapi.json says beyond what Litestar reads from the routes: form, downloads, refusals, published images."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from litestar.openapi import ResponseSpec
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    License,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+
+from imagemill import __version__
+from imagemill.api.fields import FIELDS
+from imagemill.api.problems import MEDIA_TYPE, Problem
+
+_DESCRIPTION: Final = """\
+Send a sheet of products with links to their pictures, get the same sheet back with one column more: links to the same
+pictures, compressed.
+
+Everything under `/api/v1` needs `Authorization: Bearer <token>`; `imagemill token show` prints the first one. Errors
+are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details: `code` is stable, `detail` says what to do.
+Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7.
+"""
+
+_REFUSALS: Final = {
+    401: ("unauthorized", "There is no token, or it is not known."),
+    403: ("forbidden", "The token lacks the scope."),
+    404: ("not_found", "There is no such job, or it is another owner's."),
+    408: ("slow_body", "The body came too slowly."),
+    409: ("not_finished", "The job has not ended yet; `Retry-After` of the job says when to look again."),
+    413: ("too_large", "The sheet is larger than `max_upload_bytes`."),
+    415: ("unsupported_media_type", "The body is not multipart/form-data."),
+    422: (
+        "invalid_request",
+        "A field or parameter is wrong (`invalid_request`), or the sheet has faults (`invalid_sheet`).",
+    ),
+    503: ("no_room", "The disk is low or the queue is full: come again after `Retry-After` seconds."),
+}
+
+
+def refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return the documented refusals of a route."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            description=_REFUSALS[status][1],
+            media_type=MEDIA_TYPE,
+            examples=[Example(summary=_REFUSALS[status][0], value=_example(status))],
+        )
+        for status in statuses
+    }
+
+
+@dataclass
+class UploadOperation(Operation):
+    """Documents the multipart form, which is read as a stream and so has no type."""
+
+    def __post_init__(self) -> None:
+        """Describe the sheet and every field."""
+        sheet = Schema(
+            type=OpenAPIType.STRING,
+            content_media_type="application/octet-stream",
+            description="The sheet: CSV or the like. Also accepted as `csv`, `csvFile`, `csv_file`, `sheet`.",
+        )
+        properties = {"file": sheet} | {
+            name: Schema(type=OpenAPIType.STRING, description=f"{field.help} Accepts {field.accepts}.")
+            for name, field in FIELDS.items()
+        }
+        form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["file"])  # type: ignore[arg-type]
+        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+
+
+@dataclass
+class DownloadOperation(Operation):
+    """Documents a download as what it is: text/csv."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer."""
+        schema = Schema(type=OpenAPIType.STRING)
+        content = {"text/csv": OpenAPIMediaType(schema=schema)}
+        self.responses = {**(self.responses or {}), "200": OpenAPIResponse(description="The sheet.", content=content)}
+
+
+def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
+    """Return the configuration: one page, no CDN."""
+    bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")
+    return OpenAPIConfig(
+        title="imagemill",
+        version=__version__,
+        description=_DESCRIPTION,
+        license=License(name="MIT", identifier="MIT"),
+        components=Components(security_schemes={"bearer": bearer}),
+        security=[{"bearer": []}],
+        tags=[Tag(name="jobs", description="Submit sheets, watch them, fetch what came out.")],
+        path="/docs",
+        render_plugins=[page],
+    )
+
+
+def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with `/images/…`, which is served outside Litestar's routes."""
+    name = {"name": "name", "in": "path", "required": True, "description": "`{key}.{ext}`, as outputs' `url` has it."}
+    answers = {
+        "200": {"description": "The image; immutable, with a strong `ETag`.", "content": {"image/*": {}}},
+        "206": {"description": "The part that `Range` asked for.", "content": {"image/*": {}}},
+        "304": {"description": "The client has it: `If-None-Match` matched."},
+        "404": {"description": "There is no such image."},
+        "416": {"description": "No byte of it is in the range."},
+    }
+    operation = {
+        "summary": "Fetch a published image",
+        "operationId": "PublishedImage",
+        "security": [],
+        "parameters": [name | {"schema": {"type": "string", "pattern": r"^[0-9a-f]{40}\.(jpg|png|webp|gif|bmp|tif)$"}}],
+        "responses": answers,
+    }
+    return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
+
+
+def _example(status: int) -> object:
+    code, detail = _REFUSALS[status]
+    instance = "urn:uuid:0b6f3c53-6f0a-4e1c-9a51-5a1c1d7d3f7e"
+    kind = f"urn:imagemill:problem:{code}"
+    problem = Problem(type=kind, title=code, status=status, detail=detail, instance=instance, code=code)
+    return msgspec.to_builtins(problem)

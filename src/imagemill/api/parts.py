@@ -1,0 +1,26 @@
+"""What the web application is given by the composition root; it constructs nothing of this itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagemill.db import Store
+from imagemill.pipeline import Pipeline
+from imagemill.settings import Settings
+from imagemill.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts below, and two numbers that tests make smaller.
+
+    `link` turns a stored output's name into its address. `readiness` names each part and says True (or "ok") when it
+    can work, else False or a sentence. An upload is timed out when no byte of it came for `body_timeout_s` seconds.
+    """
+
+    settings: Settings
+    store: Store
+    pipeline: Pipeline
+    storage: Storage
+    readiness: Callable[[], dict[str, str | bool]]
+    link: Callable[[str], str] = "/images/{}".format
+    body_timeout_s: float = 30.0

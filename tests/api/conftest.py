@@ -1,0 +1,150 @@
+"""The API on a real Granian with real parts below it; only nobody works on the jobs: tests say what becomes of them."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from imagemill import api
+from imagemill.core import keys
+from imagemill.core.job import ErrorInfo, Output, Source
+from imagemill.db import Record, Store, open_database
+from imagemill.fetch import Fetcher
+from imagemill.pipeline import Parts, Pipeline, Room, Step, Work
+from imagemill.pool import Pool
+from imagemill.settings import CallbackSettings, Settings
+from imagemill.storage import Folders, LocalStorage
+from imagemill.webhook import Caller
+from tests.api.server import free_port, serving
+
+SHEET = b"serial_number;product;images\r\n1;Cup;http://origin.example/a.jpg\r\n2;Pot;http://origin.example/b.jpg,http://origin.example/a.jpg\r\n"
+ADMIN, SUBMITTER, READER = "im_admin", "im_submitter", "im_reader"
+
+
+@dataclass
+class Site:
+    """A running server and what is under it."""
+
+    url: str
+    folders: Folders
+    store: Store
+    storage: LocalStorage
+    steps: list[Step] = field(default_factory=list)
+    ready: dict[str, str | bool] = field(default_factory=lambda: {"database": True, "disk": "ok"})
+
+    def break_table(self, name: str) -> None:
+        """Make every query of a table fail."""
+        with contextlib.closing(sqlite3.connect(self.folders.database)) as database:
+            database.execute(f"DROP TABLE {name}")
+
+    def client(self, token: str | None = ADMIN) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=10, trust_env=False)
+
+    def submit(self, token: str = ADMIN, sheet: bytes = SHEET, **fields: str) -> dict[str, Any]:
+        """Submit a sheet, return the job."""
+        with self.client(token) as client:
+            answer = client.post("/api/v1/jobs", files={"file": ("products.csv", sheet)}, data=fields)
+        assert answer.status_code == 202, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def finish(self, failed: tuple[int, ...] = ()) -> None:
+        """Record every image of the newest job: done, but for the numbers in `failed`."""
+        work = next(step for step in reversed(self.steps) if isinstance(step, Work))
+        claim = self.store.claim_images(work.job_id, most=1000, shares=1, token="test", lease_s=60)
+        assert claim is not None
+        records = [
+            self._record(image.n, fails=image.n in failed, fingerprint=claim.fingerprint) for image in claim.images
+        ]
+        self.store.record_images(claim, records)
+
+    def _record(self, n: int, *, fails: bool, fingerprint: str) -> Record:
+        if fails:
+            return Record(n=n, seconds=0.1, error=ErrorInfo(code="http_status", message="the origin answered 404"))
+        sha256 = f"{n:064x}"
+        key = keys.output_key(sha256, fingerprint, "image")
+        output = Output(name="image", key=key, bytes=500, format="jpeg", width=10, height=10)
+        return Record(n=n, seconds=0.1, source=Source(1000, "jpeg", 10, 10, sha256), outputs=[output])
+
+    def leftovers(self) -> list[Path]:
+        """What uploads have left in the spool."""
+        return list(self.folders.spool.iterdir())
+
+
+def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
+    """What the pipeline is made of; the pool never starts, since nothing is compressed."""
+    return Parts(
+        settings=settings,
+        folders=site.folders,
+        store=site.store,
+        storage=site.storage,
+        fetcher=fetcher,
+        pool=Pool(settings.image, 1, site.folders.spool),
+        caller=Caller(settings.callback, "imagemill"),
+        room=Room((site.folders.root,), settings.disk_reserve_mb),
+        public_url=lambda: site.url,
+        link=f"{site.url}/images/{{}}".format,
+    )
+
+
+@contextlib.contextmanager
+def running(root: Path, settings: Settings, body_timeout_s: float = 30.0) -> Iterator[Site]:
+    """Run a site in a folder."""
+    port = free_port()
+    settings = msgspec.structs.replace(settings, data_dir=str(root), callback=CallbackSettings(allow=("127.0.0.0/8",)))
+    folders = Folders(root=root)
+    folders.make()
+    store = Store(open_database(folders.database))
+    site = Site(f"http://127.0.0.1:{port}", folders, store, LocalStorage(folders.outputs))
+    tokens = ((ADMIN, {"admin"}, "admin"), (SUBMITTER, {"submit"}, "shop"), (READER, {"read"}, "shop"))
+    for token, scopes, owner in tokens:
+        store.add_token(token, token, scopes=frozenset(scopes), owner=owner)
+    fetcher = Fetcher(settings.fetch, folders.spool)
+    parts = api.Parts(
+        settings=settings,
+        store=store,
+        pipeline=Pipeline(below(site, settings, fetcher), site.steps.extend),
+        storage=site.storage,
+        readiness=lambda: site.ready,
+        body_timeout_s=body_timeout_s,
+    )
+    with contextlib.closing(store), contextlib.closing(fetcher), serving(api.create_app(parts), port):
+        yield site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site that the tests of a module share."""
+    with running(tmp_path_factory.mktemp("site") / "data", Settings()) as found:
+        yield found
+
+
+@pytest.fixture
+def client(site: Site) -> Iterator[httpx.Client]:
+    with site.client() as found:
+        yield found
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Site]:
+    """A site of the test's own: for what counts jobs, or breaks things."""
+    with running(tmp_path / "data", Settings()) as found:
+        yield found
+
+
+def eventually(question: Callable[[], object], within_s: float = 5.0) -> None:
+    """Wait until something is so."""
+    never = threading.Event()
+    for _ in range(int(within_s / 0.02)):
+        if question():
+            return
+        never.wait(0.02)
+    pytest.fail(f"it did not become so within {within_s} s")

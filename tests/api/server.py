@@ -1,0 +1,47 @@
+"""A Granian for one application, as the appliance runs it."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(app: Litestar, port: int) -> Iterator[None]:
+    """Answer requests in a thread, until the block ends."""
+    loops: list[tuple[asyncio.AbstractEventLoop, Server]] = []
+
+    async def serve() -> None:
+        server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+        loops.append((asyncio.get_running_loop(), server))
+        await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    try:
+        wait_for(port)
+        yield
+    finally:
+        loop, server = loops[0]
+        loop.call_soon_threadsafe(server.stop)
+        thread.join(5)
+
+
+def wait_for(port: int, within_s: float = 10.0) -> None:
+    never = threading.Event()
+    for _ in range(int(within_s / 0.01)):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        never.wait(0.01)
+    raise TimeoutError(port)
