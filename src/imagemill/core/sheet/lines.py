@@ -31,7 +31,7 @@ class Lines:
 
     def close(self) -> list[str]:
         """Return the last line, where it has no end."""
-        return self._held and ["".join(self._held)]
+        return ["".join(self._held)] if self._held and not (self.is_binary or self.is_overlong) else []
 
     def _hold(self, text: str) -> None:
         self._held.append(text)
