@@ -1,0 +1,31 @@
+"""The database is the truth: every query of imagemill stands in this package, and peewee enters only here.
+
+Rows never leave it: callers get the frozen structs of `core.job`. Each write of a state is one conditional update with
+a name.
+"""
+
+from imagemill.db.database import StoreError, open_database
+from imagemill.db.deliveries import Delivery
+from imagemill.db.images import MAIN, Claim, Claimed, Record
+from imagemill.db.jobs import Accepted, JobFilter, NewJob
+from imagemill.db.places import Fate
+from imagemill.db.staging import Staging
+from imagemill.db.store import Store
+from imagemill.db.tokens import Caller
+
+__all__ = [
+    "MAIN",
+    "Accepted",
+    "Caller",
+    "Claim",
+    "Claimed",
+    "Delivery",
+    "Fate",
+    "JobFilter",
+    "NewJob",
+    "Record",
+    "Staging",
+    "Store",
+    "StoreError",
+    "open_database",
+]

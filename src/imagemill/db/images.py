@@ -1,0 +1,234 @@
+"""Images on their way: claimed under a lease, recorded while it holds, given back when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from imagemill.core import keys
+from imagemill.core.errors import ImageCode
+from imagemill.core.job import ErrorInfo, Output, Source, Submission
+from imagemill.core.states import Move, origins, target
+from imagemill.db.jobs import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAIN = "image"
+"""The name of an image's own output; the others are thumbnails."""
+
+_WAITING = (
+    "image WHERE job_id = ? AND state = 'pending'"
+    " AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND finished_at IS NULL AND paused_at IS NULL)"
+)
+
+OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """One image in hand: how often it was tried, and how often it crashed a child."""
+
+    n: int
+    url: str
+    attempts: int
+    crashes: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Some images of one job under one lease. A result counts only while the token still holds."""
+
+    job_id: int
+    job_uid: str
+    token: str
+    submission: Submission
+    fingerprint: str
+    images: list[Claimed]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one claimed image: done (source and outputs), failed (error), or postponed (error and a time)."""
+
+    n: int
+    seconds: float
+    error: ErrorInfo | None = None
+    next_attempt_at: float | None = None
+    source: Source | None = None
+    outputs: list[Output] = []
+
+    @property
+    def move(self) -> Move:
+        """The transition this record asks for."""
+        if self.error is None:
+            return Move.COMPLETE
+        return Move.FAIL if self.next_attempt_at is None else Move.POSTPONE
+
+
+class Images(Jobs):
+    """Queries about single images."""
+
+    def claim_images(self, job_id: int, *, most: int, shares: int, token: str, lease_s: float) -> Claim | None:
+        """Take due images of a job, a `shares`-th of all it has but at least one and at most `most`.
+
+        None when it has none that are due, is paused, or has ended.
+        """
+        now = self._clock()
+        with self._transaction():
+            job = self._row(
+                "SELECT uid, submission, fingerprint, started_at, images FROM job"
+                " WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
+                (job_id,),
+            )
+            limit = max(1, min(most, job[4] // shares)) if job else 0
+            taken = self._take(job_id, limit, token, now, lease_s) if job else []
+            if job and taken and job[3] is None:
+                self._touched("UPDATE job SET started_at = ? WHERE id = ? AND started_at IS NULL", (now, job_id))
+        if job is None or not taken:
+            return None
+        submission = msgspec.json.decode(job[1], type=Submission)
+        return Claim(
+            job_id=job_id, job_uid=job[0], token=token, submission=submission, fingerprint=job[2], images=taken
+        )
+
+    def _take(self, job_id: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:
+        rows = self._rows(
+            f"UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ? WHERE job_id = ? AND n IN ("
+            "SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND next_attempt_at <= ?"
+            " ORDER BY next_attempt_at, n LIMIT ?)"
+            " RETURNING n, url, attempts, crashes",
+            (token, now + lease_s, job_id, job_id, now, limit),
+        )
+        return [Claimed(*row) for row in sorted(rows)]
+
+    def record_images(self, claim: Claim, records: Sequence[Record], returned: Iterable[int] = ()) -> int | None:
+        """Write what became of claimed images, give back the ones in `returned`, and end the job when it was the last.
+
+        One transaction. Records whose lease is lost are dropped: somebody else has the image now. Returns the callback
+        that is due, where the job has ended and asked for one.
+        """
+        with self._transaction():
+            held = self._held(claim, [record.n for record in records])
+            kept = [record for record in records if record.n in held]
+            self._keep_outputs(claim, kept)
+            for move, write in (
+                (Move.COMPLETE, self._complete),
+                (Move.FAIL, self._fail),
+                (Move.POSTPONE, self._postpone),
+            ):
+                write(claim, [record for record in kept if record.move is move])
+            self._release(claim, returned)
+            return self._finish_job(claim.job_id)
+
+    def _held(self, claim: Claim, wanted: Sequence[int]) -> set[int]:
+        marks = ",".join("?" * len(wanted))
+        sql = f"SELECT n FROM image WHERE job_id = ? AND n IN ({marks}) AND lease = ? AND state = 'running'"
+        return {n for (n,) in self._rows(sql, (claim.job_id, *wanted, claim.token))}
+
+    def _keep_outputs(self, claim: Claim, records: Sequence[Record]) -> None:
+        now = self._clock()
+        sources = {record.source.sha256: record.source for record in records if record.source}
+        self._many(
+            "INSERT INTO source (sha256, bytes, format, width, height) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(s.sha256, s.bytes, s.format, s.width, s.height) for s in sources.values()],
+        )
+        self._many(
+            "INSERT INTO output (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [
+                (o.key, record.source.sha256, claim.fingerprint, o.name, o.bytes, o.format, o.width, o.height, now)
+                for record in records
+                if record.source
+                for o in record.outputs
+            ],
+        )
+
+    def _complete(self, claim: Claim, records: Sequence[Record]) -> None:
+        self._many(
+            _write(
+                Move.COMPLETE,
+                "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
+                " output = ?, output_bytes = ?, seconds = ?",
+            ),
+            [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
+        )
+
+    def _fail(self, claim: Claim, records: Sequence[Record]) -> None:
+        self._many(
+            _write(
+                Move.FAIL,
+                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?",
+            ),
+            [(*_wrong(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
+        )
+
+    def _postpone(self, claim: Claim, records: Sequence[Record]) -> None:
+        self._many(
+            _write(
+                Move.POSTPONE,
+                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?,"
+                " next_attempt_at = ?",
+            ),
+            [(*_wrong(record), record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
+        )
+
+    def _release(self, claim: Claim, returned: Iterable[int]) -> None:
+        # An interrupted attempt is not counted: the image goes back as it came.
+        self._many(
+            _write(Move.RELEASE, "next_attempt_at = next_attempt_at"),
+            [(claim.job_id, n, claim.token) for n in returned],
+        )
+
+    def release_leases(self, *, before: float | None = None) -> int:
+        """Return leased images to pending: those whose lease has ended before, or all (at the start and at the end)."""
+        end = "" if before is None else " AND lease_until < ?"
+        return self._touched(
+            f"UPDATE image SET state = '{target(Move.RELEASE)}', lease = NULL, lease_until = NULL"
+            f" WHERE state = 'running'{end}",
+            () if before is None else (before,),
+        )
+
+    def due_images(self, job_id: int, limit: int) -> tuple[int, float | None]:
+        """Return how many images of a job are due now, counted up to `limit`; where none is, when the next will be.
+
+        A paused job has none: asked for work, it would only ask again.
+        """
+        now = self._clock()
+        due = self._rows(
+            f"SELECT count(*) FROM (SELECT 1 FROM {_WAITING} AND next_attempt_at <= ? LIMIT ?)", (job_id, now, limit)
+        )[0][0]
+        if due:
+            return due, None
+        row = self._row(f"SELECT min(next_attempt_at) FROM {_WAITING}", (job_id,))
+        return 0, row[0] if row else None
+
+    def known_outputs(self, sha256: str, fingerprint: str) -> tuple[Source, list[Output]] | None:
+        """Return what was made of equal bytes with an equal recipe before; None when nothing was."""
+        rows = self._rows(
+            OUTPUTS + " WHERE o.source_sha256 = ? AND o.fingerprint = ? ORDER BY o.name", (sha256, fingerprint)
+        )
+        if not rows:
+            return None
+        described = self._row("SELECT bytes, format, width, height, sha256 FROM source WHERE sha256 = ?", (sha256,))
+        return (Source(*described), [Output(*row[1:]) for row in rows]) if described else None
+
+
+def _write(move: Move, changes: str) -> str:
+    """Return the update that ends a lease; it touches only an image whose state allows the move, under its token."""
+    states = ", ".join(f"'{state}'" for state in origins(move))
+    return (
+        f"UPDATE image SET state = '{target(move)}', lease = NULL, lease_until = NULL, {changes}"
+        f" WHERE job_id = ? AND n = ? AND lease = ? AND state IN ({states})"
+    )
+
+
+def _made(record: Record) -> tuple[object, ...]:
+    source, main = record.source, next((output for output in record.outputs if output.name == MAIN), None)
+    if source is None or main is None:
+        message = f"image {record.n} is recorded as done without a source or an output"
+        raise ValueError(message)
+    return source.sha256, source.bytes, keys.file_name(main.key, main.format), main.bytes
+
+
+def _wrong(record: Record) -> tuple[object, ...]:
+    error = record.error or ErrorInfo(code=ImageCode.INTERNAL, message="")
+    return int(error.code == ImageCode.DECODE_CRASHED), error.code, error.message

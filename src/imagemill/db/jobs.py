@@ -1,0 +1,299 @@
+"""Jobs: accepted in one durable transaction, read with what derives from their images, ended once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from imagemill.core import keys
+from imagemill.core.errors import NotFoundError, RequestError
+from imagemill.core.job import Callback, Counts, Job, Submission, Volume
+from imagemill.core.states import OPEN, ImageState, JobState, job_state
+from imagemill.db.database import Queries
+
+if TYPE_CHECKING:
+    from imagemill.db.staging import Staging
+
+_COLUMNS = (
+    "id, uid, kind, name, owner, priority, submission, sheet_rows, places, images,"
+    " created_at, started_at, finished_at, paused_at, cancelled_at, expires_at"
+)
+
+_OPEN = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('pending', 'running'))"
+_DONE = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'done')"
+_FAILED = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'failed')"
+
+# The same derivation as core.states.job_state, for filtering; a test holds the two against each other.
+_STATE_IS: dict[JobState, str] = {
+    JobState.PENDING: f"{_OPEN} AND paused_at IS NULL AND started_at IS NULL",
+    JobState.PROCESSING: f"{_OPEN} AND paused_at IS NULL AND started_at IS NOT NULL",
+    JobState.PAUSED: f"{_OPEN} AND paused_at IS NOT NULL",
+    JobState.CANCELLED: f"NOT {_OPEN} AND cancelled_at IS NOT NULL",
+    JobState.COMPLETED: f"NOT {_OPEN} AND cancelled_at IS NULL AND NOT {_FAILED}",
+    JobState.PARTIAL: f"NOT {_OPEN} AND cancelled_at IS NULL AND {_FAILED} AND {_DONE}",
+    JobState.FAILED: f"NOT {_OPEN} AND cancelled_at IS NULL AND {_FAILED} AND NOT {_DONE}",
+}
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job about to be accepted; its places are in the staging file."""
+
+    uid: str
+    kind: Literal["sheet", "images"]
+    owner: str
+    submission: Submission
+    filename: str
+    sheet_sha256: str
+    sheet_rows: int
+    created_at: float
+
+
+class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs a list shows; None is no condition. Times are seconds since 1970."""
+
+    state: JobState | None = None
+    owner: str | None = None
+    name: str | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What the queue needs to know of a job: its small id and how many images it has."""
+
+    id: int
+    images: int
+    priority: int
+
+
+class Jobs(Queries):
+    """Queries about whole jobs."""
+
+    def accept_job(self, new: NewJob, staging: Staging) -> Accepted:
+        """Write the job and all its images in one transaction; when this returns, the power may go."""
+        self._touched("ATTACH DATABASE ? AS staged", (str(staging.path),))
+        try:
+            with self._durable():
+                return self._insert_job(new)
+        finally:
+            self._touched("DETACH DATABASE staged")
+
+    def _insert_job(self, new: NewJob) -> Accepted:
+        row = self._row(
+            "INSERT INTO job (uid, kind, name, owner, priority, submission, fingerprint, filename, sheet_sha256,"
+            " sheet_rows, places, images, created_at, expires_at)"
+            " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count(*), coalesce(sum(n = image_n), 0), ?, ?"
+            " FROM staged.ranked RETURNING id, images",
+            _values(new),
+        )
+        job_id, images = row or (0, 0)
+        self._touched(
+            "INSERT INTO place (job_id, n, sheet_row, position, image_n)"
+            " SELECT ?, p.n, p.sheet_row, p.position, r.image_n"
+            " FROM (SELECT n, image_n FROM staged.ranked ORDER BY n) r JOIN staged.place p ON p.n = r.n",
+            (job_id,),
+        )
+        self._touched(
+            "INSERT INTO image (job_id, n, url, places, state) SELECT ?, p.n, p.url, r.places, ?"
+            " FROM (SELECT n, places FROM staged.ranked WHERE n = image_n ORDER BY n) r"
+            " JOIN staged.place p ON p.n = r.n",
+            (job_id, ImageState.PENDING.value),
+        )
+        return Accepted(id=job_id, images=images, priority=new.submission.priority)
+
+    def same_job(self, sheet_sha256: str, submission: Submission, owner: str) -> str | None:
+        """Return an owner's newest job of equal sheet bytes that asks for the same; None when there is none."""
+        row = self._row(
+            "SELECT uid FROM job WHERE sheet_sha256 = ? AND submission = ? AND owner = ? ORDER BY id DESC LIMIT 1",
+            (sheet_sha256, _encode(submission), owner),
+        )
+        return row[0] if row else None
+
+    def job(self, uid: str, owner: str | None = None) -> Job:
+        """Return a job; NotFoundError when there is none or it is another owner's."""
+        row = self._row(f"SELECT {_COLUMNS} FROM job WHERE uid = ?", (uid,))
+        if row is None or owner not in {None, row[4]}:
+            message = "there is no such job: list them with GET /api/v1/jobs"
+            raise NotFoundError(message)
+        return self._job(row)
+
+    def jobs(self, where: JobFilter, limit: int, cursor: str | None) -> tuple[list[Job], str | None]:
+        """Return a page of jobs, newest first, and the next cursor; a cursor stays right while jobs are added."""
+        clauses, params = _conditions(where, cursor)
+        rows = self._rows(f"SELECT {_COLUMNS} FROM job WHERE {clauses} ORDER BY id DESC LIMIT ?", (*params, limit + 1))
+        page = [self._job(row) for row in rows[:limit]]
+        return page, str(rows[limit - 1][0]) if len(rows) > limit else None
+
+    def submission(self, uid: str) -> Submission:
+        """Return what the job was asked to do, its secrets included."""
+        row = self._row("SELECT submission FROM job WHERE uid = ?", (uid,))
+        if row is None:
+            message = "there is no such job"
+            raise NotFoundError(message)
+        return _decode(row[0])
+
+    def sheet_filename(self, uid: str) -> str:
+        """Return the name the client gave its sheet: for showing, never for a path."""
+        row = self._row("SELECT filename FROM job WHERE uid = ?", (uid,))
+        return row[0] if row else ""
+
+    def known_uids(self) -> set[str]:
+        """Return the ids of all jobs: which kept sheets are still somebody's."""
+        return {uid for (uid,) in self._rows("SELECT uid FROM job")}
+
+    def open_jobs(self) -> list[Accepted]:
+        """Return the jobs that are not finished and not paused, the most urgent first."""
+        rows = self._rows(
+            "SELECT id, images, priority FROM job WHERE finished_at IS NULL AND paused_at IS NULL"
+            " ORDER BY priority DESC, id"
+        )
+        return [Accepted(id=row[0], images=row[1], priority=row[2]) for row in rows]
+
+    def finish_idle_jobs(self) -> list[int]:
+        """End the jobs whose last image was recorded but whose end was not; return the callbacks that are due."""
+        idle = self._rows(f"SELECT id FROM job WHERE finished_at IS NULL AND NOT {_OPEN}")
+        with self._transaction():
+            due = [self._finish_job(job_id) for (job_id,) in idle]
+        return [delivery for delivery in due if delivery is not None]
+
+    def _finish_job(self, job_id: int) -> int | None:
+        """End a job whose images all have ended, exactly once; return its callback's delivery, where it has one.
+
+        Runs inside the transaction that recorded the last image (or found it recorded).
+        """
+        now = self._clock()
+        row = self._row(
+            f"UPDATE job SET finished_at = ? WHERE id = ? AND finished_at IS NULL AND NOT {_OPEN}"
+            " RETURNING submission, started_at, paused_at, cancelled_at",
+            (now, job_id),
+        )
+        if row is None or (url := _decode(row[0]).callback_url) is None:
+            return None
+        state = job_state(self._tally(job_id)[0], started=True, paused=False, cancelled=row[3] is not None)
+        return self._add_delivery(job_id, f"job.{state}", url, now)
+
+    def _add_delivery(self, job_id: int, event: str, url: str, now: float) -> int:
+        """Write the outbox row of a callback; its id is made here, once, so that every attempt bears the same."""
+        uid = keys.message_id(job_id, event, now)
+        row = self._row(
+            "INSERT INTO delivery (uid, job_id, event, url, state, next_attempt_at, created_at)"
+            " VALUES (?, ?, ?, ?, 'pending', ?, ?) RETURNING id",
+            (uid, job_id, event, url, now, now),
+        )
+        return row[0] if row else 0
+
+    def _tally(self, job_id: int) -> tuple[dict[ImageState, int], int, int]:
+        rows = self._rows(
+            "SELECT state, sum(places), coalesce(sum(places * source_bytes), 0),"
+            " coalesce(sum(places * output_bytes), 0) FROM image WHERE job_id = ? GROUP BY state",
+            (job_id,),
+        )
+        counts = {ImageState(row[0]): int(row[1]) for row in rows}
+        return counts, sum(row[2] for row in rows), sum(row[3] for row in rows)
+
+    def _job(self, row: tuple[Any, ...]) -> Job:
+        (job_id, uid, kind, name, owner, priority, submission, sheet_rows, places, images) = row[:10]
+        created_at, started_at, finished_at, paused_at, cancelled_at, expires_at = row[10:]
+        counts, source_bytes, output_bytes = self._tally(job_id)
+        asked = _decode(submission)
+        return Job(
+            id=uid,
+            kind=kind,
+            name=name,
+            owner=owner,
+            priority=priority,
+            recipe=asked.recipe,
+            state=job_state(
+                counts, started=started_at is not None, paused=paused_at is not None, cancelled=cancelled_at is not None
+            ),
+            counts=Counts(
+                rows=sheet_rows, images=places, unique=images, **{str(state): n for state, n in counts.items()}
+            ),
+            bytes=Volume(
+                source=source_bytes, output=output_bytes, saved_percent=saved_percent(source_bytes, output_bytes)
+            ),
+            created_at=moment(created_at),
+            started_at=optional_moment(started_at),
+            finished_at=optional_moment(finished_at),
+            expires_at=optional_moment(expires_at),
+            eta_s=None if finished_at else eta_s(self._clock(), started_at, counts),
+            callback=self._callback(job_id, asked.callback_url),
+        )
+
+    def _callback(self, job_id: int, url: str | None) -> Callback:
+        if url is None:
+            return Callback()
+        row = self._row(
+            "SELECT state, attempts, last_status, next_attempt_at FROM delivery WHERE job_id = ?"
+            " ORDER BY id DESC LIMIT 1",
+            (job_id,),
+        )
+        if row is None:
+            return Callback(url=url, state="pending")
+        return Callback(
+            url=url, state=row[0], attempts=row[1], last_status=row[2], next_attempt_at=optional_moment(row[3])
+        )
+
+
+def saved_percent(before: int, after: int) -> float:
+    """Return how much smaller the output is, in percent of the source, to one decimal."""
+    return round(100 * (1 - after / before), 1) if before else 0.0
+
+
+def eta_s(now: float, started_at: float | None, counts: dict[ImageState, int]) -> float | None:
+    """Return the seconds a job still needs at its pace since its start; None before the first image has ended."""
+    ended = sum(n for state, n in counts.items() if state not in OPEN)
+    if started_at is None or not ended:
+        return None
+    return round((now - started_at) * sum(counts.get(state, 0) for state in OPEN) / ended, 1)
+
+
+def moment(seconds: float) -> datetime:
+    """Return a stored time as the struct carries it: UTC, whole milliseconds."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC)
+
+
+def optional_moment(seconds: float | None) -> datetime | None:
+    """Return a stored time that may be missing."""
+    return None if seconds is None else moment(seconds)
+
+
+def _encode(submission: Submission) -> str:
+    return msgspec.json.encode(submission, order="sorted").decode()
+
+
+def _decode(text: str) -> Submission:
+    return msgspec.json.decode(text, type=Submission)
+
+
+def _values(new: NewJob) -> tuple[object, ...]:
+    asked = new.submission
+    expires_at = new.created_at + asked.expires_in_s if asked.expires_in_s else None
+    fingerprint = keys.fingerprint(asked.recipe)
+    described = (new.uid, new.kind, asked.name, new.owner, asked.priority, _encode(asked), fingerprint)
+    return (*described, new.filename, new.sheet_sha256, new.sheet_rows, new.created_at, expires_at)
+
+
+def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object, ...]]:
+    candidates: tuple[tuple[str, object], ...] = (
+        ("owner = ?", where.owner),
+        ("name = ?", where.name),
+        ("created_at > ?", where.created_after),
+        ("created_at < ?", where.created_before),
+        ("id < ?", ordinal(cursor)),
+    )
+    chosen = [(clause, value) for clause, value in candidates if value is not None]
+    clauses = [clause for clause, _ in chosen] + ([_STATE_IS[where.state]] if where.state else [])
+    return " AND ".join(clauses) or "1 = 1", tuple(value for _, value in chosen)
+
+
+def ordinal(cursor: str | None) -> int | None:
+    """Return the number a cursor carries; RequestError when it is not one of ours."""
+    if cursor is None:
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        message = "this cursor is not one of ours: take next_cursor of the page before"
+        raise RequestError(message, [("cursor", "is not one of ours")])
+    return int(cursor)

@@ -1,0 +1,91 @@
+"""The schema as an append-only list: step and version in one transaction; a fresh schema is a migrated one.
+
+Never change a step that has been released: append one.
+
+Ids: a job has a small integer beside its public `uid`, so that a million images carry 1 byte each and not 36. An image
+is (job_id, n) where n is the ordinal of its first place in the sheet; a place is (job_id, n) with n counting every URL
+of every cell. Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from imagemill.core.errors import StartError
+
+if TYPE_CHECKING:
+    import peewee
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE job (
+            id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+            owner TEXT NOT NULL, priority INTEGER NOT NULL, submission TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            filename TEXT NOT NULL, sheet_sha256 TEXT NOT NULL, sheet_rows INTEGER NOT NULL, places INTEGER NOT NULL,
+            images INTEGER NOT NULL, created_at REAL NOT NULL, started_at REAL, finished_at REAL, paused_at REAL,
+            cancelled_at REAL, expires_at REAL)""",
+        "CREATE INDEX job_owner ON job (owner, id)",
+        "CREATE INDEX job_sheet ON job (sheet_sha256)",
+        "CREATE INDEX job_unfinished ON job (priority, id) WHERE finished_at IS NULL",
+        """CREATE TABLE image (
+            job_id INTEGER NOT NULL, n INTEGER NOT NULL, url TEXT NOT NULL, places INTEGER NOT NULL,
+            state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, crashes INTEGER NOT NULL DEFAULT 0,
+            next_attempt_at REAL NOT NULL DEFAULT 0, lease TEXT, lease_until REAL, error_code TEXT,
+            error_message TEXT, source_sha256 TEXT, source_bytes INTEGER, output TEXT, output_bytes INTEGER, ssim REAL,
+            seconds REAL, PRIMARY KEY (job_id, n)) WITHOUT ROWID""",
+        # Two covering indexes instead of counters beside the rows: one finds work, one sums what is done.
+        "CREATE INDEX image_due ON image (job_id, next_attempt_at, n) WHERE state = 'pending'",
+        "CREATE INDEX image_tally ON image (job_id, state, places, source_bytes, output_bytes)",
+        "CREATE INDEX image_leased ON image (lease_until) WHERE state = 'running'",
+        """CREATE TABLE place (
+            job_id INTEGER NOT NULL, n INTEGER NOT NULL, sheet_row INTEGER NOT NULL, position INTEGER NOT NULL,
+            image_n INTEGER NOT NULL, PRIMARY KEY (job_id, n)) WITHOUT ROWID""",
+        """CREATE TABLE source (
+            sha256 TEXT PRIMARY KEY, bytes INTEGER NOT NULL, format TEXT NOT NULL, width INTEGER NOT NULL,
+            height INTEGER NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE output (
+            key TEXT PRIMARY KEY, source_sha256 TEXT NOT NULL, fingerprint TEXT NOT NULL, name TEXT NOT NULL,
+            bytes INTEGER NOT NULL, format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+            created_at REAL NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX output_source ON output (source_sha256, fingerprint)",
+        """CREATE TABLE delivery (
+            id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, job_id INTEGER NOT NULL, event TEXT NOT NULL,
+            url TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at REAL,
+            lease_until REAL, last_status INTEGER, created_at REAL NOT NULL)""",
+        "CREATE INDEX delivery_job ON delivery (job_id, id)",
+        "CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state = 'pending'",
+        """CREATE TABLE attempt (
+            delivery_id INTEGER NOT NULL, n INTEGER NOT NULL, at REAL NOT NULL, status INTEGER, answer TEXT NOT NULL,
+            error TEXT, PRIMARY KEY (delivery_id, n)) WITHOUT ROWID""",
+        """CREATE TABLE token (
+            name TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, owner TEXT NOT NULL,
+            created_at REAL NOT NULL) WITHOUT ROWID""",
+    ),
+)
+
+
+def migrate(database: peewee.Database, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+    """Bring the schema to the newest version; refuse one that is newer than this program (StartError)."""
+    database.execute_sql("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL)")
+    version = schema_version(database)
+    if version > len(steps):
+        message = (
+            f"the database has schema {version}, this program knows {len(steps)}:"
+            " start the newer imagemill, or restore a backup"
+        )
+        raise StartError(message)
+    for number, statements in enumerate(steps[version:], version + 1):
+        _apply(database, number, statements)
+
+
+def schema_version(database: peewee.Database) -> int:
+    """Return the number of steps applied."""
+    return int(database.execute_sql("SELECT coalesce(max(version), 0) FROM migration").fetchone()[0])
+
+
+def _apply(database: peewee.Database, number: int, statements: tuple[str, ...]) -> None:
+    with database.atomic():
+        for statement in statements:
+            database.execute_sql(statement)
+        database.execute_sql("INSERT INTO migration VALUES (?, ?)", (number, time.time()))

@@ -1,0 +1,112 @@
+"""Reading images back by their place in the sheet: for the output, the report and the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from imagemill.core import keys
+from imagemill.core.errors import NotFoundError
+from imagemill.core.job import ErrorInfo, Image, Output, Source
+from imagemill.core.states import ImageState
+from imagemill.db.database import Queries
+from imagemill.db.images import MAIN, OUTPUTS
+from imagemill.db.jobs import optional_moment, ordinal, saved_percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PAGE = 5_000
+
+_IMAGES = (
+    "SELECT p.n, p.sheet_row, p.position, i.url, i.state, i.attempts, i.next_attempt_at, i.error_code, i.error_message,"
+    " s.sha256, s.bytes, s.format, s.width, s.height, i.ssim, i.seconds FROM place p"
+    " JOIN image i ON i.job_id = p.job_id AND i.n = p.image_n LEFT JOIN source s ON s.sha256 = i.source_sha256"
+)
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What stands at one place of the output sheet: a stored file's name, or an error's code."""
+
+    output: str | None
+    error_code: str | None
+
+
+class Places(Queries):
+    """Queries about where images stand."""
+
+    def output(self, key: str) -> Output | None:
+        """Return one output by its key."""
+        row = self._row(OUTPUTS + " WHERE o.key = ?", (key,))
+        return Output(*row[1:]) if row else None
+
+    def fates(self, uid: str) -> Iterator[Fate]:
+        """Return what stands at each place of a job's sheet, in order; in pages, so that no transaction stays open."""
+        (job_id, _), n = self._found(uid), 0
+        while True:
+            rows = self._rows(
+                "SELECT p.n, i.output, i.error_code FROM place p"
+                " JOIN image i ON i.job_id = p.job_id AND i.n = p.image_n"
+                " WHERE p.job_id = ? AND p.n > ? ORDER BY p.n LIMIT ?",
+                (job_id, n, _PAGE),
+            )
+            for n, output, error_code in rows:  # noqa: B007  the last n is where the next page begins
+                yield Fate(output, error_code)
+            if len(rows) < _PAGE:
+                return
+
+    def images(
+        self, uid: str, state: ImageState | None, limit: int, cursor: str | None
+    ) -> tuple[list[Image], str | None]:
+        """Return a page of a job's images in sheet order, and the cursor of the next."""
+        job_id, fingerprint = self._found(uid)
+        condition, params = (" AND i.state = ?", [state.value]) if state else ("", [])
+        rows = self._rows(
+            f"{_IMAGES} WHERE p.job_id = ? AND p.n > ?{condition} ORDER BY p.n LIMIT ?",
+            (job_id, ordinal(cursor) or 0, *params, limit + 1),
+        )
+        outputs = self._outputs_of({row[9] for row in rows if row[9]}, fingerprint)
+        page = [_image(uid, row, outputs.get(row[9], [])) for row in rows[:limit]]
+        return page, str(rows[limit - 1][0]) if len(rows) > limit else None
+
+    def _outputs_of(self, sources: set[str], fingerprint: str) -> dict[str, list[Output]]:
+        found: dict[str, list[Output]] = {}
+        wanted = sorted(sources)
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ",".join("?" * len(part))
+            sql = f"{OUTPUTS} WHERE o.fingerprint = ? AND o.source_sha256 IN ({marks}) ORDER BY o.name"
+            for row in self._rows(sql, (fingerprint, *part)):
+                found.setdefault(row[0], []).append(Output(*row[1:]))
+        return found
+
+    def _found(self, uid: str) -> tuple[int, str]:
+        row = self._row("SELECT id, fingerprint FROM job WHERE uid = ?", (uid,))
+        if row is None:
+            message = "there is no such job"
+            raise NotFoundError(message)
+        return row[0], row[1]
+
+
+def _image(uid: str, row: tuple[Any, ...], outputs: list[Output]) -> Image:
+    n, sheet_row, position, url, state, attempts, next_attempt_at, code, message = row[:9]
+    sha256, size, kind, width, height, ssim, seconds = row[9:]
+    main = next((output for output in outputs if output.name == MAIN), None)
+    is_waiting = state == ImageState.PENDING and next_attempt_at > 0
+    return Image(
+        id=keys.image_id(uid, n),
+        job_id=uid,
+        row=sheet_row,
+        position=position,
+        source_url=url,
+        state=ImageState(state),
+        attempts=attempts,
+        next_attempt_at=optional_moment(next_attempt_at if is_waiting else None),
+        error=ErrorInfo(code=code, message=message) if code else None,
+        source=Source(bytes=size, format=kind, width=width, height=height, sha256=sha256) if sha256 else None,
+        outputs=outputs,
+        saved_percent=saved_percent(size, main.bytes) if main and sha256 else None,
+        ssim=ssim,
+        seconds=seconds,
+    )

@@ -1,0 +1,20 @@
+"""Every query, by one name."""
+
+from __future__ import annotations
+
+from imagemill.db.deliveries import Deliveries
+from imagemill.db.images import Images
+from imagemill.db.places import Places
+from imagemill.db.tokens import Tokens
+
+
+class Store(Images, Places, Deliveries, Tokens):
+    """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
+
+    def ping(self) -> None:
+        """Fail as the database does, when it cannot be read."""
+        self._row("SELECT 1")
+
+    def close(self) -> None:
+        """Close this thread's connection; the others close with their threads."""
+        self._database.close()
