@@ -1,0 +1,66 @@
+"""What lies where in the data folder: `data_dir` moves everything at once (CLI.md)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+
+class Folders(msgspec.Struct, frozen=True):
+    """The parts of one data folder; nothing of them is readable by other users."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The truth."""
+        return self.root / "imagemill.db"
+
+    @property
+    def queue(self) -> Path:
+        """The reminder; losing it loses nothing."""
+        return self.root / "queue.db"
+
+    @property
+    def sheets(self) -> Path:
+        """The uploads, byte for byte, each under its job's id."""
+        return self.root / "sources" / "sheets"
+
+    @property
+    def sources(self) -> Path:
+        """Kept originals."""
+        return self.root / "sources" / "images"
+
+    @property
+    def outputs(self) -> Path:
+        """What we made."""
+        return self.root / "outputs"
+
+    @property
+    def spool(self) -> Path:
+        """What is on its way in or out; emptied at each start."""
+        return self.root / "spool"
+
+    @property
+    def token(self) -> Path:
+        """The first token, for the local tools."""
+        return self.root / "token"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one appliance that uses this folder."""
+        return self.root / "lock"
+
+    def make(self) -> None:
+        """Make what is missing, mode 0700."""
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        # One by one, from above: `parents=True` would give the ones between the mode of the umask.
+        for folder in (self.root, self.sheets.parent, self.sheets, self.sources, self.outputs, self.spool):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def empty_spool(self) -> None:
+        """Forget what an earlier process had in hand."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self.spool.mkdir(mode=0o700, exist_ok=True)

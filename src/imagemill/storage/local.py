@@ -1,0 +1,87 @@
+"""Local disk: written beside, flushed, renamed; 256 sub-folders by the first two digits of the name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from typing import TYPE_CHECKING
+
+from imagemill.storage.base import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PART = ".part"
+_SHARD = 2
+
+
+class LocalStorage:
+    """A folder of files that are whole or absent, also after a power cut (contract: `base.Storage`)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def put(self, name: str, data: bytes | Path) -> None:
+        """Store under a name."""
+        place = self._place(name)
+        part = place.with_name(f"{name}.{uuid.uuid4().hex}{_PART}")
+        try:
+            _write(part, data)
+            part.replace(place)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        flush_folder(place.parent)
+
+    def has(self, name: str) -> bool:
+        """Say whether a file of that name is there."""
+        return self._place(name).is_file()
+
+    def path(self, name: str) -> Path | None:
+        """Return the file of a name."""
+        place = self._place(name)
+        return place if place.is_file() else None
+
+    def delete(self, name: str) -> None:
+        """Remove a file."""
+        self._place(name).unlink(missing_ok=True)
+
+    def names(self) -> Iterator[str]:
+        """Walk the sub-folders."""
+        for folder in self._root.iterdir():
+            if len(folder.name) == _SHARD and folder.is_dir():
+                yield from (file.name for file in folder.iterdir() if file.suffix != _PART)
+
+    def _place(self, name: str) -> Path:
+        return self._root / checked(name)[:_SHARD] / name
+
+
+def _write(part: Path, data: bytes | Path) -> None:
+    try:
+        file = part.open("xb")
+    except FileNotFoundError:
+        part.parent.mkdir(mode=0o700, exist_ok=True)
+        flush_folder(part.parent.parent)
+        file = part.open("xb")
+    with file:
+        if isinstance(data, bytes):
+            file.write(data)
+        else:
+            with data.open("rb") as source:
+                shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Put a folder's entries on the disk: without it a rename may be lost with the power (fsync(2), Linux)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""What every storage promises; each implementation runs this suite (a class that gives it a `storage`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagemill.storage import Storage
+
+NAME = "0123456789abcdef0123456789abcdef01234567.jpg"
+OTHER = "01ffffffffffffffffffffffffffffffffffffff.webp"
+FOREIGN = [
+    "",
+    ".",
+    "..",
+    "../secret",
+    "/etc/passwd",
+    "..\\secret",
+    "ab/../../secret.jpg",
+    "C:ab.jpg",
+    f"{NAME}.part",
+    f"{NAME}\n",
+    "ab\0.jpg",
+    "AB.jpg",
+    "ab",
+    "ab.",
+    "a.jpg",
+]
+
+
+class StorageContract:
+    """A subclass has the fixture `storage`, and `read`, which looks past it."""
+
+    def read(self, storage: Storage, name: str) -> bytes | None:
+        raise NotImplementedError
+
+    @pytest.mark.parametrize("data", [b"", b"x", b"x" * 3_000_000])
+    @pytest.mark.parametrize("is_file", [False, True])
+    def test_what_is_put_is_there(self, storage: Storage, tmp_path: Path, data: bytes, is_file: bool) -> None:
+        file = tmp_path / "spooled"
+        file.write_bytes(data)
+        storage.put(NAME, file if is_file else data)
+        assert self.read(storage, NAME) == data
+        assert file.read_bytes() == data  # the source is the caller's to remove
+        assert storage.has(NAME)
+        path = storage.path(NAME)
+        assert path is None or path.read_bytes() == data
+
+    def test_put_replaces(self, storage: Storage) -> None:
+        for data in (b"a long first text", b"short"):
+            storage.put(NAME, data)
+        assert self.read(storage, NAME) == b"short"
+        assert list(storage.names()) == [NAME]
+
+    def test_nothing_is_said_to_be_nothing(self, storage: Storage) -> None:
+        assert (storage.has(NAME), storage.path(NAME), list(storage.names())) == (False, None, [])
+
+    def test_delete_may_be_repeated(self, storage: Storage) -> None:
+        storage.put(NAME, b"x")
+        storage.put(OTHER, b"y")
+        for _ in range(2):
+            storage.delete(NAME)
+            assert (storage.has(NAME), storage.path(NAME), list(storage.names())) == (False, None, [OTHER])
+        storage.put(NAME, b"again")
+        assert self.read(storage, NAME) == b"again"
+
+    def test_every_name_is_listed_once(self, storage: Storage) -> None:
+        names = [f"{n:02x}{n:038x}.png" for n in range(0, 256, 5)]
+        for name in names:
+            storage.put(name, name.encode())
+        assert sorted(storage.names()) == sorted(names)
+        assert {self.read(storage, name) for name in names} == {name.encode() for name in names}
+
+    def test_a_source_that_is_not_there_leaves_nothing(self, storage: Storage, tmp_path: Path) -> None:
+        storage.put(NAME, b"old")
+        for name in (NAME, OTHER):
+            with pytest.raises(FileNotFoundError):
+                storage.put(name, tmp_path / "missing")
+        assert (self.read(storage, NAME), list(storage.names())) == (b"old", [NAME])
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_a_foreign_name_is_refused(self, storage: Storage, name: str, tmp_path: Path) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        for call in (storage.has, storage.path, storage.delete, lambda name: storage.put(name, b"x")):
+            with pytest.raises(ValueError, match="not a name of ours"):
+                call(name)
+        assert sorted(tmp_path.rglob("*")) == before
