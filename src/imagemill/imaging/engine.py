@@ -1,0 +1,58 @@
+"""Which `PIL` this is. pillow-simd and Pillow are one folder: of both, one silently overwrites the other."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Final
+
+from imagemill.core.errors import StartError
+
+_DISTRIBUTIONS: Final = ("pillow-simd", "pillow")
+_CURE: Final = "run `make setup`, or: pip uninstall -y pillow pillow-simd && pip install --no-deps pillow-simd"
+_CODECS: Final = {"jpg": "jpeg", "zlib": "png", "webp": "webp", "libtiff": "tiff", "littlecms2": "colour profiles"}
+
+
+def check() -> None:
+    """Raise StartError unless `PIL` is exactly what one distribution installed.
+
+    Which of the two is the build's choice. A frozen program has no distributions to compare; its build was checked.
+    """
+    version = _pil_version()
+    installed = {name: found for name in _DISTRIBUTIONS if (found := _installed_version(name)) is not None}
+    if len(installed) > 1:
+        both = " and ".join(f"{name} {found}" for name, found in installed.items())
+        raise StartError(f"PIL is mixed: {both} are both installed, and one has overwritten the other. Cure: {_CURE}")
+    for name, found in installed.items():
+        if found != version:
+            raise StartError(f"PIL is mixed: {name} {found} is installed, but PIL says it is {version}. Cure: {_CURE}")
+    if not installed and not getattr(sys, "frozen", False):
+        raise StartError(f"PIL {version} belongs to no installed package. Cure: {_CURE}")
+
+
+def name() -> str:
+    """Return what `PIL` is, by its version: pillow-simd ends its versions in .postN."""
+    return "pillow-simd" if ".post" in _pil_version() else "pillow"
+
+
+def describe() -> dict[str, str]:
+    """Return name, version and the versions of the codecs inside. Loads Pillow's core, decodes nothing."""
+    from PIL import features  # noqa: PLC0415 — `check` and `name` stay light
+
+    codecs = {label: str(features.version(feature)) for feature, label in _CODECS.items() if features.check(feature)}
+    return {"engine": name(), "version": _pil_version(), **codecs}
+
+
+def _pil_version() -> str:
+    try:
+        import PIL  # noqa: PLC0415 — its absence is an answer too
+    except ImportError as error:
+        raise StartError(f"PIL cannot be imported. Cure: {_CURE}", cause=str(error)) from error
+    return str(getattr(PIL, "__version__", ""))
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,148 @@
+"""A child of its own, without the pool: what it loads, what it may do, what it answers."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import pytest
+
+from imagemill.core.errors import ImageCode
+from imagemill.core.recipe import Recipe
+from imagemill.imaging import protocol
+from tests.imaging import probe
+from tests.imaging.pictures import LIMITS, noise, opened, photo, written
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+Child = tuple[SpawnProcess, Connection, Path]
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    report = tmp_path / "modules.json"
+    config = protocol.Config(memory_mb=256, timeout_s=60.0)
+    process = spawn.Process(target=probe.main, args=(theirs, config, os.getpid(), str(report)))
+    process.start()
+    theirs.close()
+    assert ours.poll(60)
+    assert protocol.decode_hello(ours.recv_bytes()).engine["engine"].startswith("pillow")
+    yield process, ours, report
+    ours.close()
+    process.join(20)
+    assert process.exitcode == 0
+
+
+def _ask(pipe: Connection, tmp_path: Path, data: bytes | Path, recipe: Recipe | None = None) -> protocol.Reply:
+    source = str(data) if isinstance(data, Path) else None
+    pipe.send_bytes(protocol.encode(protocol.Order(recipe or Recipe(), source, str(tmp_path / "made"), LIMITS)))
+    if isinstance(data, bytes):
+        pipe.send_bytes(data)
+    assert pipe.poll(60)
+    return protocol.decode_reply(pipe.recv_bytes())
+
+
+def test_a_child_loads_imaging_and_core_and_nothing_else_of_ours(child: Child, tmp_path: Path) -> None:
+    process, pipe, report = child
+    for form in LIMITS.formats:
+        assert _ask(pipe, tmp_path, written(photo(), form)).compressed is not None
+    pipe.close()
+    process.join(20)
+    loaded = set(json.loads(report.read_text()))
+    ours = {name for name in loaded if name.split(".")[0] == "imagemill"}
+    assert all(name == "imagemill" or name.startswith(("imagemill.core", "imagemill.imaging")) for name in ours)
+    assert "imagemill.settings" not in loaded
+    assert not loaded & {"litestar", "huey", "peewee", "httpx", "granian", "jinja2", "rich", "sqlite3", "ssl", "numpy"}
+    assert "PIL.Image" in loaded
+
+
+def test_the_parent_loads_no_pillow() -> None:
+    script = "import sys, imagemill.pool; print([name for name in sys.modules if name.split('.')[0] == 'PIL'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_small_outputs_come_inline_and_large_ones_as_files(child: Child, tmp_path: Path) -> None:
+    _, pipe, _ = child
+    small = _ask(pipe, tmp_path, written(photo(), "jpeg"))
+    assert small.compressed is not None
+    (made,) = small.compressed.outputs
+    assert (made.path, made.size) == (None, len(made.data or b""))
+    large = _ask(pipe, tmp_path, written(noise(900, 900), "png"), Recipe(format="png"))
+    assert large.compressed is not None
+    (made,) = large.compressed.outputs
+    assert made.path is not None
+    assert made.data is None
+    file = Path(made.path)
+    assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made.size, 0o600)
+    assert opened(file.read_bytes()).size == (900, 900)
+    assert large.resident_bytes > 0 or sys.platform != "linux"
+
+
+def test_a_source_may_be_a_file(child: Child, tmp_path: Path) -> None:
+    file = tmp_path / "source"
+    file.write_bytes(written(photo(), "png"))
+    reply = _ask(child[1], tmp_path, file)
+    assert reply.compressed is not None
+    assert reply.compressed.format == "png"
+
+
+def test_failures_are_told_and_the_child_goes_on(child: Child, tmp_path: Path) -> None:
+    _, pipe, _ = child
+    failure = _ask(pipe, tmp_path, b"<html>").failure
+    assert failure == protocol.Failure(ImageCode.NOT_AN_IMAGE, "the source is an HTML page, not an image")
+    gone = _ask(pipe, tmp_path, tmp_path / "gone").failure
+    assert gone is not None
+    assert (gone.code, gone.transient) == (ImageCode.INTERNAL, False)
+    assert "FileNotFoundError" in gone.detail
+    assert _ask(pipe, tmp_path, written(photo(), "jpeg")).compressed is not None
+
+
+@linux_only
+def test_memory_is_limited(child: Child, tmp_path: Path) -> None:
+    from PIL import Image
+
+    _, pipe, _ = child
+    failure = _ask(pipe, tmp_path, written(Image.new("RGB", (9000, 9000)), "png", compress_level=1)).failure
+    assert failure is not None
+    assert (failure.code, failure.transient) == (ImageCode.DECODE_FAILED, False)
+    assert "image.memory_mb" in failure.detail
+    assert _ask(pipe, tmp_path, written(photo(), "jpeg")).compressed is not None
+
+
+@linux_only
+def test_the_sandbox_holds(child: Child, tmp_path: Path) -> None:
+    process, pipe, _ = child
+    _ask(pipe, tmp_path, written(photo(), "jpeg"))
+    folder = Path(f"/proc/{process.pid}")
+    limits = {line[:26].strip(): line[26:].split() for line in (folder / "limits").read_text().splitlines()}
+    assert limits["Max core file size"][:2] == ["0", "0"]
+    assert limits["Max open files"][:2] == ["64", "64"]
+    assert int(limits["Max file size"][0]) == 1 << 30
+    assert int(limits["Max address space"][1]) < 4 << 30
+    assert 60 < int(limits["Max cpu time"][0]) < 120
+    status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    assert status["NoNewPrivs"].strip() == "1"
+    assert all((folder / "fd" / str(number)).readlink() == Path(os.devnull) for number in (0, 1, 2))
+    if os.geteuid() == 0:
+        assert (folder / "ns" / "net").readlink() != Path("/proc/self/ns/net").readlink()
+
+
+def test_a_child_whose_parent_is_another_process_ends_at_once() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    config = protocol.Config(memory_mb=256, timeout_s=60.0)
+    process = spawn.Process(target=probe.main, args=(theirs, config, 1 << 22, "unused"))
+    process.start()
+    theirs.close()
+    process.join(30)
+    assert process.exitcode == 1
+    ours.close()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from imagemill.core.errors import ImageCode, ImageError
+from imagemill.imaging import sniff
+from tests.imaging.pictures import LIMITS, photo, written
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "webp", "gif", "bmp", "tiff"])
+def test_each_format_is_known_by_its_bytes(form: str) -> None:
+    assert sniff.sniff(written(photo(20, 20), form), LIMITS.formats) == form
+
+
+def test_a_format_off_the_list_is_named() -> None:
+    with pytest.raises(ImageError, match="GIF, which is not among the formats opened here: jpeg, png") as caught:
+        sniff.sniff(b"GIF89a" + bytes(20), ("jpeg", "png"))
+    assert caught.value.image_code is ImageCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\x00\x00\x00\x20ftypavif" + bytes(8), "AVIF"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(8), "HEIC"),
+        (b"\x00\x00\x00\x18ftypmif1" + bytes(8), "HEIC"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\x00", "JPEG 2000"),
+        (b"\xff\x0a\x00", "JPEG XL"),
+        (b"8BPS\x00\x01", "PSD"),
+        (b"\x00\x00\x01\x00\x01\x00", "ICO"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "EPS"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b'<?xml version="1.0"?>\n<!-- made by hand -->\n<svg width="1"/>', "SVG"),
+        (b"\xef\xbb\xbf<svg >", "SVG"),
+        (b"SIMPLE  =                    T", "FITS"),
+        (b"P6\n2 2\n255\n" + bytes(12), "PNM"),
+        (bytes(44) + b"TRUEVISION-XFILE.\x00", "TGA"),
+        (b"\x00\x00\x02" + bytes(9) + b"\x02\x00\x02\x00\x18\x00" + bytes(12), "TGA"),
+    ],
+)
+def test_images_of_other_kinds_are_unsupported_and_named(data: bytes, name: str) -> None:
+    with pytest.raises(ImageError, match=f"the source is {name}, ") as caught:
+        sniff.sniff(data, LIMITS.formats)
+    assert caught.value.image_code is ImageCode.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "empty"),
+        (b"\n<!DOCTYPE html><html><svg></svg></html>", "an HTML page"),
+        (b"<!-- hello --> <HTML>", "an HTML page"),
+        (b'{"error": "not found"}', "a JSON document"),
+        (b'[{"a": 1}]', "a JSON document"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document"),
+        (b"404 page not found\n", "text"),
+        (b"\x7fELF\x02\x01\x01", "of an unknown kind"),
+        (b"BM and more text", "text"),
+    ],
+)
+def test_what_is_no_image_is_said_plainly(data: bytes, what: str) -> None:
+    with pytest.raises(ImageError, match=f"the source is {what}, not an image") as caught:
+        sniff.sniff(data, LIMITS.formats)
+    assert caught.value.image_code is ImageCode.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png", "webp", "gif"])
+def test_a_missing_end_is_seen(form: str) -> None:
+    data = written(photo(), form)
+    assert not sniff.is_cut_short(form, data)
+    assert sniff.is_cut_short(form, data[: len(data) * 2 // 3])
+
+
+def test_formats_without_an_end_cannot_lack_it() -> None:
+    assert not sniff.is_cut_short("bmp", b"BM")

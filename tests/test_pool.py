@@ -1,0 +1,323 @@
+"""The pool with real children, real signals and real deaths."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+from PIL import Image
+
+from imagemill import pool as pool_module
+from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.recipe import Recipe
+from imagemill.imaging import protocol
+from imagemill.pool import Pool, PoolClosed
+from imagemill.settings import ImageSettings
+from tests.imaging.pictures import noise, opened, photo, written
+
+SMALL = written(photo(), "jpeg", quality=95)
+SLOW = written(Image.new("RGB", (9900, 9900)), "png", compress_level=1)
+"""Takes a child seconds: 98 megapixels to decode, to judge, and to write again."""
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Callable[..., Pool]]:
+    """Makes pools that are gone when the test ends."""
+    pools: list[Pool] = []
+
+    def make(workers: int = 2, **settings: float) -> Pool:
+        pool = Pool(msgspec.convert(settings, ImageSettings), workers, tmp_path)
+        pools.append(pool)
+        pool.start()
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.kill()
+        assert pool.pids() == []
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _busy(pool: Pool) -> int:
+    """Wait for one child to be deep in the slow image, and return its process id."""
+    _until(lambda: len(pool.pids()) == pool._workers and len(pool._idle) == pool._workers - 1)
+    with pool._changed:
+        (busy,) = {each.process.pid for each in pool._children} - {each.process.pid for each in pool._idle}
+    assert busy is not None
+    statm = Path(f"/proc/{busy}/statm")
+    _until(lambda: int(statm.read_text().split()[1]) * resource.getpagesize() > 150 << 20)
+    return busy
+
+
+def _slowly(pool: Pool, threads: ThreadPoolExecutor) -> Future[protocol.Compressed]:
+    _until(lambda: len(pool.pids()) == pool._workers)
+    return threads.submit(pool.compress, SLOW, Recipe())
+
+
+def _error(future: Future[protocol.Compressed]) -> BaseException | None:
+    return future.exception(DEADLINE_S)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as executor:
+        yield executor
+
+
+def test_many_threads_share_few_children(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
+    pool = made()
+    results = list(threads.map(lambda _: pool.compress(SMALL, Recipe()), range(100)))
+    assert {result.outputs[0].data for result in results} == {results[0].outputs[0].data}
+    assert opened(results[0].outputs[0].data).size == (256, 256)
+    _until(lambda: len(pool.pids()) == 2)
+    assert pool.restarts == 0
+    assert pool.engine["engine"].startswith("pillow")
+
+
+def test_sources_and_outputs_may_be_files(made: Callable[..., Pool], tmp_path: Path) -> None:
+    source = tmp_path / "source.png"
+    source.write_bytes(written(noise(900, 900), "png"))
+    (output,) = made().compress(source, Recipe(format="png")).outputs
+    assert output.path is not None
+    assert Path(output.path).parent == tmp_path
+    assert Path(output.path).stat().st_size == output.size
+
+
+def test_an_image_error_crosses_the_pipe_whole(made: Callable[..., Pool]) -> None:
+    with pytest.raises(ImageError) as caught:
+        made().compress(written(noise(90, 90), "png")[:-9000], Recipe())
+    assert (caught.value.image_code, caught.value.transient) == (ImageCode.TRUNCATED, False)
+    assert "OSError" in caught.value.cause
+    assert "OSError" not in caught.value.detail
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_crash_costs_one_image_and_the_child_is_replaced(
+    made: Callable[..., Pool], threads: ThreadPoolExecutor, number: signal.Signals
+) -> None:
+    pool = made()
+    slow = _slowly(pool, threads)
+    busy = _busy(pool)
+    others = [threads.submit(pool.compress, SMALL, Recipe()) for _ in range(30)]
+    os.kill(busy, number)
+    error = _error(slow)
+    assert isinstance(error, ImageError)
+    assert (error.image_code, error.transient) == (ImageCode.DECODE_CRASHED, None)
+    assert number.name in error.detail
+    assert [_error(other) for other in others] == [None] * 30
+    _until(lambda: len(pool.pids()) == 2)
+    assert pool.restarts == 1
+    assert busy not in pool.pids()
+    assert not _is_alive(busy)
+
+
+def test_an_idle_child_that_is_killed_costs_nothing(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1)
+    for round_number in range(1, 4):
+        pool.compress(SMALL, Recipe())
+        (pid,) = pool.pids()
+        os.kill(pid, signal.SIGKILL)
+        pool.compress(SMALL, Recipe())
+        _until(lambda: len(pool.pids()) == 1)
+        assert pool.restarts == round_number
+
+
+def test_an_image_that_takes_too_long_is_killed(
+    made: Callable[..., Pool], threads: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    pool = made(timeout_s=0.4)
+    slow = _slowly(pool, threads)
+    others = [threads.submit(pool.compress, SMALL, Recipe()) for _ in range(30)]
+    error = _error(slow)
+    assert isinstance(error, ImageError)
+    assert (error.image_code, error.transient) == (ImageCode.DECODE_TIMEOUT, False)
+    assert "image.timeout_s, 0.4 s" in error.detail
+    assert [_error(other) for other in others] == [None] * 30
+    _until(lambda: len(pool.pids()) == 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_that_stands_still_is_killed(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
+    pool = made(workers=1, timeout_s=1.0)
+    slow = _slowly(pool, threads)
+    os.kill(_busy(pool), signal.SIGSTOP)
+    error = _error(slow)
+    assert isinstance(error, ImageError)
+    assert error.image_code is ImageCode.DECODE_TIMEOUT
+    assert pool.compress(SMALL, Recipe()).format == "jpeg"
+
+
+def test_a_child_that_does_not_read_is_killed(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1, timeout_s=1.0)
+    _until(lambda: len(pool.pids()) == 1)
+    os.kill(pool.pids()[0], signal.SIGSTOP)
+    with pytest.raises(ImageError) as caught:
+        pool.compress(bytes(1 << 24), Recipe())
+    assert caught.value.image_code is ImageCode.DECODE_TIMEOUT
+
+
+def test_a_large_image_meets_the_memory_limit_and_the_child_lives(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1, memory_mb=128)
+    with pytest.raises(ImageError, match=r"image\.memory_mb") as caught:
+        pool.compress(SLOW, Recipe())
+    assert caught.value.image_code is ImageCode.DECODE_FAILED
+    assert pool.compress(SMALL, Recipe()).format == "jpeg"
+    assert pool.restarts == 0
+
+
+def test_children_are_replaced_after_so_many_images(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1, recycle_after=3)
+    seen = set()
+    while pool.restarts < 2:
+        pool.compress(SMALL, Recipe())
+        seen |= set(pool.pids())
+    _until(lambda: len(pool.pids()) == 1)
+    assert len(seen | set(pool.pids())) >= 3
+
+
+def test_a_child_that_has_grown_is_replaced(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1, recycle_mb=64)
+    pool.compress(SMALL, Recipe())
+    assert pool.restarts == 0
+    pool.compress(written(Image.new("RGB", (2000, 2000)), "png"), Recipe())
+    _until(lambda: pool.restarts == 1)
+    assert pool.compress(SMALL, Recipe()).format == "jpeg"
+
+
+def test_signals_to_the_group_are_the_parents_business(made: Callable[..., Pool]) -> None:
+    pool = made(workers=1)
+    pool.compress(SMALL, Recipe())
+    (pid,) = pool.pids()
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGINT)
+    pool.compress(SMALL, Recipe())
+    assert pool.pids() == [pid]
+
+
+def test_close_lets_images_finish(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
+    pool = made(workers=1)
+    slow = _slowly(pool, threads)
+    pid = _busy(pool)
+    waiting = threads.submit(pool.compress, SMALL, Recipe())
+    pool.close(grace_s=DEADLINE_S)
+    assert slow.result(1).outputs[0].format == "png"
+    assert isinstance(_error(waiting), PoolClosed)
+    assert not _is_alive(pid)
+    with pytest.raises(PoolClosed):
+        pool.compress(SMALL, Recipe())
+
+
+@pytest.mark.parametrize("end", [Pool.kill, lambda pool: pool.close(grace_s=0.1)], ids=["kill", "close"])
+def test_an_image_that_the_end_cuts_off_is_not_to_blame(
+    made: Callable[..., Pool], threads: ThreadPoolExecutor, end: Callable[[Pool], None]
+) -> None:
+    pool = made()
+    slow = _slowly(pool, threads)
+    _busy(pool)
+    pids = pool.pids()
+    end(pool)
+    assert isinstance(_error(slow), PoolClosed)
+    assert not any(_is_alive(pid) for pid in pids)
+
+
+def test_a_pool_that_was_never_started_can_be_closed(tmp_path: Path) -> None:
+    Pool(ImageSettings(), 2, tmp_path).close()
+
+
+def test_nothing_is_left_behind(made: Callable[..., Pool]) -> None:
+    with_tracker = made(workers=1)  # multiprocessing starts its own resource tracker once
+    with_tracker.compress(SMALL, Recipe())
+    with_tracker.close()
+    gc.collect()
+    descriptors, running = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+    for _ in range(3):
+        pool = made(recycle_after=2)
+        for _ in range(6):
+            pool.compress(SMALL, Recipe())
+        os.kill(pool.pids()[0], signal.SIGKILL)
+        pool.compress(SMALL, Recipe())
+        pool.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert threading.active_count() == running
+
+
+SCRIPT = """
+import sys, threading
+from pathlib import Path
+from imagemill.pool import Pool
+from imagemill.settings import ImageSettings
+from imagemill.core.recipe import Recipe
+
+if __name__ == "__main__":
+    pool = Pool(ImageSettings(), 2, Path(sys.argv[1]))
+    pool.start()
+    source = Path(sys.argv[2])
+    thread = threading.Thread(target=pool.compress, args=(source, Recipe()), daemon=True)
+    thread.start()
+    while len(pool.pids()) < 2 or len(pool._idle) > 1:
+        threading.Event().wait(0.01)
+    print(*pool.pids(), flush=True)
+    if sys.argv[3] == "wait":
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG")
+@pytest.mark.parametrize("end", ["wait", "exit"])
+def test_children_do_not_outlive_their_parent(tmp_path: Path, end: str) -> None:
+    source = tmp_path / "slow.png"
+    source.write_bytes(SLOW)
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(source), end]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        if end == "wait":
+            parent.kill()
+        parent.wait(DEADLINE_S)
+    _until(lambda: not any(_is_alive(pid) for pid in pids))
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "{spool}-1", "{spool}-0"])
+def test_a_child_is_believed_only_about_its_own_files(tmp_path: Path, path: str) -> None:
+    spool = str(tmp_path / "made")
+    Path(f"{spool}-0").symlink_to("/etc/passwd")
+    order = protocol.Order(Recipe(), None, spool, protocol.Limits(1, ()))
+    output = protocol.Made("image", None, path.format(spool=spool), 1, "jpeg", 1, 1)
+    reply = protocol.Reply(protocol.Compressed("jpeg", 1, 1, [output]), None, 0)
+    with pytest.raises(msgspec.ValidationError):
+        pool_module._check_paths(reply, order)
+
+
+def test_children_that_cannot_start_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "PIL.py").write_text("raise SystemExit(3)")  # what a broken installation does to every child
+    monkeypatch.syspath_prepend(tmp_path)
+    with Pool(ImageSettings(), 1, tmp_path) as pool, pytest.raises(ImageError, match="no pool child can be started"):
+        pool.compress(SMALL, Recipe())
