@@ -1,0 +1,188 @@
+"""The composition root: the one place that constructs parts. Starts them in order; stop is start backwards.
+
+Web and work are threads of one process: the decoding, which is what costs, happens in the pool's children anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from imagemill.db import Store, StoreError, open_database
+from imagemill.fetch import Fetcher
+from imagemill.imaging import engine
+from imagemill.pipeline import Parts, Pipeline, Room
+from imagemill.pool import Pool
+from imagemill.queue import Queue
+from imagemill.storage import Folders, LocalStorage, locked
+from imagemill.webhook import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from imagemill.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GRACE_S: Final = 6.0
+"""What runs when a stop is asked for may go on so long; then it is given back. With all the rest under 10 s."""
+
+_ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})
+
+
+class Appliance:
+    """Everything that runs, from settings. Use as a context manager, or `start` and `stop`.
+
+    With `web` false there is no server: the queue and the pool alone, for `imagemill run`.
+    """
+
+    def __init__(self, settings: Settings, *, web: bool = True) -> None:
+        self.settings = settings
+        self._has_web = web
+        self._stack = contextlib.ExitStack()
+        self._port = settings.port
+        self.folders = Folders(root=Path(settings.data_dir).absolute())
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Construct and start every part; when one cannot, those before it are stopped again (StartError)."""
+        engine.check()
+        with contextlib.ExitStack() as stack:
+            self._start_parts(stack)
+            self._stack = stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop every part, the last one first: no new requests, no new work, what runs is finished or given back."""
+        self._stack.close()
+
+    def _start_parts(self, stack: contextlib.ExitStack) -> None:
+        settings, folders = self.settings, self.folders
+        folders.make()
+        stack.enter_context(locked(folders.lock))
+        self.store = Store(open_database(folders.database))
+        stack.callback(self.store.close)
+        stack.callback(self.store.release_leases)
+        self.storage = LocalStorage(self._outputs())
+        self.token = first_token(self.store, folders)
+        fetcher = Fetcher(settings.fetch, folders.spool)
+        stack.callback(fetcher.close)
+        self._pool = Pool(settings.image, settings.workers or usable_cores(), folders.spool)
+        self.queue = Queue(folders.queue, threads=settings.threads)
+        self.parts = self._parts(fetcher)
+        self.pipeline = Pipeline(self.parts, self.queue.perform)
+        self._start_work(stack)
+        if self._has_web:
+            self._start_web(stack)
+
+    def _start_work(self, stack: contextlib.ExitStack) -> None:
+        stack.callback(self._pool.kill)
+        stack.callback(self._stop_work)
+        self._pool.start()
+        self.queue.start(self.pipeline)
+
+    def _stop_work(self) -> None:
+        self.parts.stopping.set()
+        if not self.queue.stop(GRACE_S):
+            log.warning("work in hand did not end in %s s and is given back", GRACE_S)
+            self._pool.kill()
+            self.queue.wait(1.0)
+
+    def _start_web(self, stack: contextlib.ExitStack) -> None:
+        # Here and not above: `imagemill run` needs neither Litestar nor Granian, and they take half of its start.
+        from imagemill.appliance.web import Web, free_port  # noqa: PLC0415
+
+        self._port = self.settings.port or free_port(self.settings.host)
+        web = Web(self, self._port)
+        stack.callback(web.stop)
+        web.start()
+
+    def _parts(self, fetcher: Fetcher) -> Parts:
+        settings, folders = self.settings, self.folders
+        return Parts(
+            settings=settings,
+            folders=folders,
+            store=self.store,
+            storage=self.storage,
+            fetcher=fetcher,
+            pool=self._pool,
+            caller=Caller(settings.callback, settings.fetch.user_agent),
+            room=Room((folders.root, self._outputs()), settings.disk_reserve_mb),
+            public_url=lambda: self.public_url,
+            link=self.link,
+        )
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches the page and the API."""
+        host = self.settings.host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104  a test of what was asked for
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def public_url(self) -> str:
+        """Where others reach us: what links begin with."""
+        return (self.settings.public_url or self.address).rstrip("/")
+
+    def link(self, name: str) -> str:
+        """Return the address of a stored output: published by us, or, without a server, the file's own."""
+        if self._has_web:
+            return f"{self.public_url}/images/{name}"
+        place = self._outputs() / name[:2] / name
+        if self.settings.public_url is None:
+            return place.as_uri()
+        return f"{self.public_url}/{place.relative_to(self._outputs()).as_posix()}"
+
+    def readiness(self) -> dict[str, str | bool]:
+        """Say of each part whether it can work: True, or a sentence for the operator."""
+        return {
+            "database": _answer(self.store.ping),
+            "storage": _answer(lambda: next(self._outputs().iterdir(), None)),
+            "workers": self.queue.check() or "threads of the queue have died; they are replaced",
+            "disk": self.parts.room.shortage() or True,
+        }
+
+    def _outputs(self) -> Path:
+        url = self.settings.storage.url
+        return Path(url.removeprefix("file:").removeprefix("//")).absolute() if url else self.folders.outputs
+
+
+def first_token(store: Store, folders: Folders) -> str:
+    """Return the appliance's own token: made at the first start, kept in the data folder with mode 0600."""
+    if folders.token.is_file():
+        token = folders.token.read_text().strip()
+    else:
+        token = f"im_{secrets.token_urlsafe(32)}"
+        descriptor = os.open(folders.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{token}\n")
+    store.add_token("first", token, scopes=_ALL_SCOPES, owner="admin")
+    return token
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use (a container or `taskset` may leave fewer than there are)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _answer(question: Callable[[], object]) -> str | bool:
+    """Return True when a part answers, else its error in a sentence; readiness must never fail itself."""
+    try:
+        question()
+    except OSError as error:
+        return f"{error.strerror or error}"
+    except StoreError as error:
+        return error.detail
+    return True

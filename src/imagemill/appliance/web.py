@@ -1,0 +1,108 @@
+"""The web server: Granian in a thread of its own, with an event loop of its own. Loaded only where there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from imagemill import api
+from imagemill.core.errors import StartError
+
+if TYPE_CHECKING:
+    from imagemill.appliance import Appliance
+
+START_S: Final = 10.0
+STOP_S: Final = 2.0
+"""Requests that run when a stop is asked for get so long."""
+
+
+class Web:
+    """Answers requests on one port, from `start` to `stop`."""
+
+    def __init__(self, appliance: Appliance, port: int) -> None:
+        self._host, self._port = appliance.settings.host, port
+        check_port(self._host, port)
+        self._app = api.create_app(
+            api.Parts(
+                settings=appliance.settings,
+                store=appliance.store,
+                pipeline=appliance.pipeline,
+                storage=appliance.storage,
+                readiness=appliance.readiness,
+                link=appliance.link,
+            )
+        )
+        self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    def start(self) -> None:
+        """Return when requests are answered."""
+        self._thread.start()
+        ends_at = time.monotonic() + START_S
+        while not _answers(self._host, self._port):
+            if not self._thread.is_alive() or time.monotonic() > ends_at:
+                message = f"the web server did not start on {self._host}:{self._port}; the log says why"
+                raise StartError(message)
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Take no more requests, and wait for those that run, but not for ever."""
+        if self._loop and self._server and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._server.stop)
+        self._thread.join(STOP_S)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = Server(
+            self._app,
+            address=self._host,
+            port=self._port,
+            interface=Interfaces.ASGI,
+            log_enabled=False,
+            websockets=False,
+        )
+        await self._server.serve()
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that is taken, before the web server does it with a backtrace (StartError)."""
+    try:
+        _bound(host, port).close()
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {error.strerror}; is imagemill running already? Try --port"
+        raise StartError(message) from error
+
+
+def free_port(host: str) -> int:
+    """Return a port that is free now, for `port = 0`."""
+    with _bound(host, 0) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+    except OSError:
+        probe.close()
+        raise
+    return probe
+
+
+def _answers(host: str, port: int) -> bool:
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a look-up, not a bind
+    with contextlib.suppress(OSError), socket.create_connection((here, port), timeout=1.0):
+        return True
+    return False

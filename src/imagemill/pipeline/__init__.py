@@ -1,0 +1,85 @@
+"""THE STORY: accept → claim → fetch → compress → put → record → finish → notify; and recover, after an interruption.
+
+Every step may be repeated, because every fact is in the database. Functions return the next steps; only `queue`
+performs them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imagemill.pipeline import callbacks, images, sheets
+from imagemill.pipeline.intake import Accepted, Intake
+from imagemill.pipeline.parts import Parts
+from imagemill.pipeline.room import Room
+from imagemill.pipeline.steps import Notify, Step, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from imagemill.core.job import Job
+    from imagemill.db import Claim
+
+__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Room", "Step", "Work"]
+
+RECOVER_S = 60.0
+"""How often `recover` runs; it is told the callbacks that come due until the next time."""
+
+
+class Pipeline:
+    """The steps of a job's life, in the order of their first use."""
+
+    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
+        self._parts = parts
+        self._perform = perform
+
+    def intake(self) -> Intake:
+        """Begin to accept a sheet; NoRoomError when the disk is below its reserve."""
+        return Intake(self._parts, self._perform)
+
+    def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
+        """Take some images of a job under a lease."""
+        return images.claim(self._parts, job_id)
+
+    def compress(self, claim: Claim) -> list[Step]:
+        """Fetch, compress, put and record claimed images; the last one finishes the job."""
+        return images.compress(self._parts, claim)
+
+    def notify(self, delivery_id: int) -> list[Step]:
+        """Make one attempt at a callback."""
+        return callbacks.notify(self._parts, delivery_id)
+
+    def recover(self, *, at_start: bool = False) -> list[Step]:
+        """Pick up what was interrupted: leases, ends of jobs, callbacks, work.
+
+        At the start nobody else holds anything (the data folder is locked), so every lease is given back and the spool
+        is emptied; later only those that have run out.
+        """
+        store = self._parts.store
+        if at_start:
+            store.release_deliveries()
+            self._forget_strays()
+        store.release_leases(before=None if at_start else self._parts.clock())
+        ended: list[Step] = [Notify(delivery) for delivery in store.finish_idle_jobs()]
+        due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
+        return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
+
+    def input_path(self, job: Job) -> Path:
+        """Return the upload of a job, byte for byte."""
+        return sheets.input_path(self._parts, job)
+
+    def output_sheet(self, job: Job, *, partial: bool = False) -> Iterator[bytes]:
+        """Return the same sheet with one column more, in pieces."""
+        return sheets.output_sheet(self._parts, job, partial=partial)
+
+    def report(self, job: Job) -> Iterator[bytes]:
+        """Return the report, in pieces."""
+        return sheets.report(self._parts, job)
+
+    def _forget_strays(self) -> None:
+        self._parts.folders.empty_spool()
+        known = self._parts.store.known_uids()
+        for sheet in self._parts.folders.sheets.iterdir():
+            if sheet.name not in known:
+                sheet.unlink()

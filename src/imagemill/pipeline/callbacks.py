@@ -1,0 +1,56 @@
+"""Notify: one attempt to tell somebody that a job has ended, and when the next one is."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from imagemill.core import retry
+from imagemill.core.job import with_links
+from imagemill.pipeline.steps import Notify
+
+if TYPE_CHECKING:
+    from imagemill.core.job import Attempt
+    from imagemill.db import Delivery
+    from imagemill.pipeline.parts import Parts
+    from imagemill.pipeline.steps import Step
+
+LEASE_S: Final = 300.0
+GONE: Final = 410
+"""The receiver wants no more callbacks (Standard Webhooks)."""
+
+
+def notify(parts: Parts, delivery_id: int) -> list[Step]:
+    """Make one attempt at a callback, when it is due and nobody else is at it."""
+    delivery = parts.store.claim_delivery(delivery_id, LEASE_S)
+    if delivery is None:
+        return []
+    now = datetime.fromtimestamp(parts.clock(), UTC)
+    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, _body(parts, delivery), now)
+    state, wait_s = _outcome(delivery, attempt)
+    next_attempt_at = None if wait_s is None else parts.clock() + wait_s
+    parts.store.record_attempt(delivery, attempt, state=state, next_attempt_at=next_attempt_at)
+    return [] if wait_s is None else [Notify(delivery_id, delay_s=wait_s)]
+
+
+def _outcome(delivery: Delivery, attempt: Attempt) -> tuple[str, float | None]:
+    if attempt.status is not None and 200 <= attempt.status < 300:
+        return "delivered", None
+    jitter = random.random()  # noqa: S311  jitter, not a secret
+    wait_s = retry.callback_after(delivery.attempts + 1, jitter, attempt.retry_after_s)
+    return ("failed", None) if attempt.status == GONE or wait_s is None else ("pending", wait_s)
+
+
+def _body(parts: Parts, delivery: Delivery) -> bytes:
+    job = with_links(parts.store.job(delivery.job_uid), parts.public_url())
+    links = job.links
+    return msgspec.json.encode(
+        {
+            "type": delivery.event,
+            "timestamp": datetime.fromtimestamp(round(delivery.created_at, 3), UTC),
+            "data": {"job": job, "output_url": links and links.output, "report_url": links and links.report},
+        }
+    )

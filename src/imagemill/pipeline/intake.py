@@ -1,0 +1,153 @@
+"""Accept: a sheet comes in by pieces, is written and checked while it comes, and becomes a job or leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from imagemill.core import keys
+from imagemill.core.job import Job, Submission
+from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
+from imagemill.db import NewJob, Staging
+from imagemill.pipeline.steps import Work
+from imagemill.storage.local import flush_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from imagemill.core.sheet import Row
+    from imagemill.pipeline.parts import Parts
+    from imagemill.pipeline.steps import Step
+    from imagemill.settings import Settings
+
+_MAX_FAULTS: Final = 1_000
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A job that is durable, and what its sheet might have meant otherwise."""
+
+    job: Job
+    warnings: list[Fault]
+
+
+class Intake:
+    """One sheet on its way in: `feed` … `feed`, then `accept`; `discard` when it ends otherwise (always allowed)."""
+
+    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
+        parts.room.check()
+        self._parts = parts
+        self._perform = perform
+        self._folder = parts.folders.spool / f"intake-{secrets.token_hex(8)}"
+        self._folder.mkdir(mode=0o700)
+        self._path = self._folder / "sheet"
+        self._file = self._path.open("xb")
+        self._digest = hashlib.sha256()
+        self._reader = SheetReader(rules(parts.settings))
+        self._staging = Staging(self._folder / "staging.db")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the sheet; faults are collected, not raised."""
+        self._file.write(data)
+        self._digest.update(data)
+        self._stage(self._reader.feed(data))
+
+    def accept(self, submission: Submission, *, owner: str, filename: str, continue_same: bool = False) -> Accepted:
+        """Make it a job. When this returns, the job is on the disk and its work is asked for.
+
+        SheetError lists every fault; RequestError where the callback may not be called. With `continue_same` an earlier
+        job of the same bytes that asks for the same is returned instead of a new one.
+        """
+        try:
+            self._stage(self._reader.close())
+            self._check()
+            return self._accept(self._with_callback(submission), owner, filename, continue_same=continue_same)
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Leave nothing on the disk."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._staging.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _stage(self, rows: Iterable[Row]) -> None:
+        # Without a serial column the row number stands in, which cannot repeat.
+        has_serial = self._reader.header is not None and self._reader.header.serial is not None
+        for row in rows:
+            self._staging.add(row.number, row.urls, row.serial if has_serial else "")
+
+    def _check(self) -> None:
+        faults, header = self._reader.faults, self._reader.header
+        if header is not None and "serial" in self._parts.settings.sheet.unique:
+            for row, first, value in self._staging.repeated_serials(_MAX_FAULTS):
+                faults.add(duplicate_serial_fault(row, first, header, value))
+        if faults.total:
+            raise SheetError(faults)
+
+    def _with_callback(self, submission: Submission) -> Submission:
+        section = self._parts.settings.callback
+        url = submission.callback_url or section.url
+        if url is None:
+            return submission
+        self._parts.caller.check(url)
+        return msgspec.structs.replace(
+            submission, callback_url=url, callback_secret=submission.callback_secret or section.secret
+        )
+
+    def _accept(self, submission: Submission, owner: str, filename: str, *, continue_same: bool) -> Accepted:
+        sha256 = self._digest.hexdigest()
+        same = self._parts.store.same_job(sha256, submission, owner) if continue_same else None
+        uid = same or self._insert(submission, owner, filename, sha256)
+        return Accepted(job=self._parts.store.job(uid), warnings=list(self._reader.warnings))
+
+    def _insert(self, submission: Submission, owner: str, filename: str, sha256: str) -> str:
+        now = self._parts.clock()
+        new = NewJob(
+            uid=keys.job_id(int(now * 1000), secrets.randbits(42)),
+            kind="sheet",
+            owner=owner,
+            submission=submission,
+            filename=filename,
+            sheet_sha256=sha256,
+            sheet_rows=self._reader.rows,
+            created_at=now,
+        )
+        self._keep_sheet(new.uid)
+        self._staging.seal()
+        try:
+            accepted = self._parts.store.accept_job(new, self._staging)
+        except BaseException:
+            (self._parts.folders.sheets / new.uid).unlink(missing_ok=True)
+            raise
+        self._perform([Work(accepted.id, accepted.priority)])
+        return new.uid
+
+    def _keep_sheet(self, uid: str) -> None:
+        # Before the rows that speak of it: a crash in between leaves a sheet without a job, which `recover` removes.
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._path.replace(self._parts.folders.sheets / uid)
+        flush_folder(self._parts.folders.sheets)
+
+
+def rules(settings: Settings) -> Rules:
+    """Return what a sheet must be, from the settings."""
+    section = settings.sheet
+    return Rules(
+        required=section.required,
+        unique=section.unique,
+        max_rows=settings.max_rows,
+        max_urls_per_cell=settings.max_urls_per_cell,
+        max_cell_chars=section.max_cell_chars,
+        serial_aliases=section.serial_aliases,
+        product_aliases=section.product_aliases,
+        input_aliases=section.input_aliases,
+    )

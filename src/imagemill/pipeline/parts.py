@@ -1,0 +1,41 @@
+"""What the pipeline is made of: given by `appliance`, never looked up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imagemill.db import Store
+    from imagemill.fetch import Fetcher
+    from imagemill.pipeline.room import Room
+    from imagemill.pool import Pool
+    from imagemill.settings import Settings
+    from imagemill.storage import Folders, Storage
+    from imagemill.webhook import Caller
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything the story needs.
+
+    `public_url` is where the API is reached from outside, without a final slash; `link` makes the address of a stored
+    output from its name. `stopping` is set when images in hand are to be given back.
+    """
+
+    settings: Settings
+    folders: Folders
+    store: Store
+    storage: Storage
+    fetcher: Fetcher
+    pool: Pool
+    caller: Caller
+    room: Room
+    public_url: Callable[[], str]
+    link: Callable[[str], str]
+    clock: Callable[[], float] = time.time
+    stopping: threading.Event = field(default_factory=threading.Event)

@@ -1,0 +1,26 @@
+"""What the pipeline asks to happen next; only `queue` makes it happen."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Work(msgspec.Struct, frozen=True):
+    """Claim and compress images of a job: `tasks` more hands, after `delay_s` seconds."""
+
+    job_id: int
+    priority: int = 0
+    tasks: int = 1
+    delay_s: float = 0.0
+
+
+class Notify(msgspec.Struct, frozen=True):
+    """Make a callback, after `delay_s` seconds."""
+
+    delivery_id: int
+    delay_s: float = 0.0
+
+
+Step: TypeAlias = Work | Notify

@@ -1,0 +1,217 @@
+"""Huey, and the only place that knows it: a durable reminder of what the database says is to be done.
+
+Huey deletes a message before it runs it, so a message is worth nothing by itself: losing all of them loses no work
+(`recover` asks again). A job has at most `threads` messages here at a time: the file stays small, and jobs take turns.
+Messages carry ids only and are JSON: whoever can write the file must not be able to run code.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from huey import SqliteHuey, crontab
+from huey.consumer import Consumer
+from huey.registry import Message
+from huey.serializer import Serializer
+
+from imagemill.pipeline.steps import Notify, Step, Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imagemill.db import Claim
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 5.0
+"""After an unforeseen failure (a locked database, say) a task is asked for again after so many seconds."""
+
+
+class Story(Protocol):
+    """What the queue runs: the pipeline."""
+
+    def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
+        """Take images."""
+
+    def compress(self, claim: Claim) -> list[Step]:
+        """Make their outputs."""
+
+    def notify(self, delivery_id: int) -> list[Step]:
+        """Make a callback."""
+
+    def recover(self, *, at_start: bool = False) -> list[Step]:
+        """Pick up what was interrupted."""
+
+
+class _Envelope(msgspec.Struct, array_like=True):
+    id: str
+    name: str
+    eta: datetime | None
+    priority: int | None
+    args: tuple[int, ...]
+
+
+class _JsonSerializer(Serializer):
+    def _serialize(self, data: Message) -> bytes:
+        return msgspec.json.encode(_Envelope(data.id, data.name, data.eta, data.priority, tuple(data.args)))
+
+    def _deserialize(self, data: bytes) -> Message:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+        return Message(
+            id=envelope.id,
+            name=envelope.name,
+            eta=envelope.eta,
+            retries=0,
+            retry_delay=0,
+            priority=envelope.priority,
+            args=envelope.args,
+            kwargs={},
+        )
+
+
+class _Consumer(Consumer):
+    def _set_signal_handlers(self) -> None:
+        """Leave signals to the appliance."""
+
+
+class Queue:
+    """Runs the pipeline's steps in threads. `perform` may be called from any thread once the queue is made."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        _forget(path)
+        logging.getLogger("huey").setLevel(logging.WARNING)  # it would tell of every task
+        self._threads = threads
+        self._in_flight: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._story: Story | None = None
+        self._consumer: _Consumer | None = None
+        self._huey = SqliteHuey(
+            "imagemill", filename=str(path), results=False, timeout=30, fsync=False, serializer=_JsonSerializer()
+        )
+        self._work_task: Any = self._huey.task(name="work")(self._work)
+        self._notify_task: Any = self._huey.task(name="notify")(self._notify)
+        self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
+
+    def start(self, story: Story) -> None:
+        """Recover, then run."""
+        self._story = story
+        self.perform(story.recover(at_start=True))
+        self._consumer = _Consumer(self._huey, workers=self._threads, max_delay=0.3, check_worker_health=True)
+        self._consumer.start()
+
+    def stop(self, grace_s: float) -> bool:
+        """Begin nothing more and wait for what runs; say whether all of it ended in time."""
+        if self._consumer is None:
+            return True
+        self._consumer.stop_flag.set()
+        return self.wait(grace_s)
+
+    def wait(self, grace_s: float) -> bool:
+        """Wait for the threads to end; say whether all did in time."""
+        ends_at = time.monotonic() + grace_s
+        for thread in self._all_threads():
+            thread.join(max(0.0, ends_at - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._all_threads())
+
+    def check(self) -> bool:
+        """Say whether all threads run, after replacing those that died."""
+        if self._consumer is None:
+            return False
+        if not self._consumer.stop_flag.is_set():
+            self._consumer.check_worker_health()
+        return all(thread.is_alive() for thread in self._all_threads())
+
+    def depth(self) -> int:
+        """Return how many messages wait."""
+        return int(self._huey.storage.queue_size() + self._huey.storage.schedule_size())
+
+    def perform(self, steps: list[Step]) -> None:
+        """Ask for the steps, each job within its window."""
+        for step in steps:
+            if isinstance(step, Notify):
+                self._enqueue(self._notify_task, step.delivery_id, step.delay_s, priority=100)
+            else:
+                self._ask_for_work(step)
+
+    def _ask_for_work(self, step: Work) -> None:
+        for _ in range(step.tasks):
+            if not self._takes_place(step):
+                return
+            try:
+                self._enqueue(self._work_task, step.job_id, step.delay_s, priority=step.priority)
+            except BaseException:  # no message, no place: a full disk must not close the window for good
+                self._leave_place(step.job_id)
+                raise
+
+    def _takes_place(self, step: Work) -> bool:
+        """Take a place in the window of the step's job, when there is one."""
+        with self._lock:
+            is_free = self._in_flight[step.job_id] < (1 if step.delay_s else self._threads)
+            self._in_flight[step.job_id] += is_free
+        return is_free
+
+    def _leave_place(self, job_id: int) -> None:
+        with self._lock:
+            self._in_flight[job_id] -= 1
+            if not self._in_flight[job_id]:
+                del self._in_flight[job_id]
+
+    def _enqueue(self, task: Any, argument: int, delay_s: float, *, priority: int) -> None:  # noqa: ANN401  huey is not typed
+        if delay_s > 0:
+            task.schedule((argument,), delay=delay_s, priority=priority)
+        else:
+            task(argument, priority=priority)
+
+    def _work(self, job_id: int) -> None:
+        steps: list[Step] = [Work(job_id, delay_s=_AGAIN_S)]
+        try:
+            steps = self._claim_and_compress(job_id)
+        except Exception:
+            log.exception("work on job %s failed; it is tried again", job_id)
+        finally:
+            self._leave_place(job_id)
+            self.perform(steps)
+
+    def _claim_and_compress(self, job_id: int) -> list[Step]:
+        story = self._running()
+        claim, more = story.claim(job_id)
+        if claim is None:
+            return more
+        self.perform(more)
+        return story.compress(claim)
+
+    def _notify(self, delivery_id: int) -> None:
+        try:
+            self.perform(self._running().notify(delivery_id))
+        except Exception:
+            log.exception("callback %s failed; it is tried again", delivery_id)
+            self.perform([Notify(delivery_id, delay_s=_AGAIN_S)])
+
+    def _recover(self) -> None:
+        try:
+            self.perform(self._running().recover())
+        except Exception:
+            log.exception("recover failed; it is tried again in a minute")
+
+    def _running(self) -> Story:
+        if self._story is None:
+            message = "the queue has not been started"
+            raise RuntimeError(message)
+        return self._story
+
+    def _all_threads(self) -> list[threading.Thread]:
+        consumer = self._consumer
+        return [] if consumer is None else [consumer.scheduler, *(thread for _, thread in consumer.worker_threads)]
+
+
+def _forget(path: Path) -> None:
+    """Begin with an empty file: `recover` tells again what an earlier process left, and a torn file does no harm."""
+    for leftover in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        leftover.unlink(missing_ok=True)
+    path.touch(mode=0o600)

@@ -1,0 +1,101 @@
+"""The end of a job is told, and told again, as Standard Webhooks says."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import json
+
+from imagemill.core.job import Job, Submission
+from imagemill.core.retry import CALLBACK_DELAYS_S
+from imagemill.pipeline import Notify
+from tests.pipeline.seams import Mill
+from tests.seeds import NOON
+
+ASKED = Submission(callback_url="http://caller/end", callback_secret="quiet", name="spring")
+
+
+@pytest.fixture
+def job(mill: Mill) -> Job:
+    return mill.accept(mill.sheet("http://a/1.jpg"), ASKED)
+
+
+@pytest.fixture
+def notify(mill: Mill, job: Job) -> Notify:
+    (notify,) = mill.work(job)
+    return notify
+
+
+def test_the_payload_is_the_contract_s(mill: Mill, job: Job, notify: Notify) -> None:
+    mill.clock.now += 3
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    ((url, secret, message_id, body, at),) = mill.receiver.posted
+    assert (url, secret, at.timestamp()) == ("http://caller/end", "quiet", NOON + 3)
+    assert message_id.startswith("msg_")
+    told = json.decode(body)
+    links = f"http://mill/api/v1/jobs/{job.id}"
+    assert (sorted(told), told["type"]) == (["data", "timestamp", "type"], "job.completed")
+    assert told["timestamp"] == mill.job(job).finished_at.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]
+    assert sorted(told["data"]) == ["job", "output_url", "report_url"]
+    assert (told["data"]["output_url"], told["data"]["report_url"]) == (f"{links}/output.csv", f"{links}/report.csv")
+    assert (told["data"]["job"]["id"], told["data"]["job"]["state"]) == (job.id, "completed")
+    assert (told["data"]["job"]["counts"]["done"], told["data"]["job"]["links"]["self"]) == (1, links)
+    assert b"quiet" not in body
+    callback = mill.job(job).callback
+    assert (callback.state, callback.attempts, callback.last_status) == ("delivered", 1, 200)
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    assert len(mill.receiver.posted) == 1
+
+
+def test_attempts_follow_the_schedule_to_its_end(mill: Mill, job: Job, notify: Notify) -> None:
+    mill.receiver.answers = [500, None, 301, 429, 503, 404, 500, 500, 500, 500]
+    waits = []
+    while steps := mill.pipeline.notify(notify.delivery_id):
+        (step,) = steps
+        assert mill.pipeline.notify(notify.delivery_id) == []  # not due: nobody is called
+        waits.append(step.delay_s)
+        mill.clock.now += step.delay_s
+    assert len(mill.receiver.posted) == len(CALLBACK_DELAYS_S) == 10
+    for wait, planned in zip(waits, CALLBACK_DELAYS_S[1:], strict=True):
+        assert planned * 0.9 <= wait <= planned * 1.1
+    assert len({message_id for _, _, message_id, _, _ in mill.receiver.posted}) == 1
+    assert len({at for *_, at in mill.receiver.posted}) == 10
+    callback = mill.job(job).callback
+    assert (callback.state, callback.attempts, callback.next_attempt_at) == ("failed", 10, None)
+    statuses = mill.store._rows("SELECT status, error FROM attempt ORDER BY n")
+    assert [status for status, _ in statuses] == [500, None, 301, 429, 503, 404, 500, 500, 500, 500]
+    assert statuses[1] == (None, "no answer")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "is_over"),
+    [(200, "delivered", True), (299, "delivered", True), (410, "failed", True), (300, "pending", False)],
+)
+def test_an_answer_ends_it_or_not(mill: Mill, job: Job, notify: Notify, status: int, state: str, is_over: bool) -> None:
+    mill.receiver.answers = [status]
+    assert (mill.pipeline.notify(notify.delivery_id) == []) is is_over
+    assert mill.job(job).callback.state == state
+
+
+def test_the_receiver_s_own_wish_is_obeyed(mill: Mill, notify: Notify) -> None:
+    mill.receiver.answers, mill.receiver.retry_after_s = [503], 1000.0
+    assert mill.pipeline.notify(notify.delivery_id) == [Notify(notify.delivery_id, 1000.0)]
+
+
+def test_no_callback_without_a_job(mill: Mill) -> None:
+    assert mill.pipeline.notify(99) == []
+
+
+def test_recover_asks_for_what_was_lost(mill: Mill, job: Job, notify: Notify) -> None:
+    mill.receiver.answers = [500]
+    assert mill.store.claim_delivery(notify.delivery_id, 300) is not None  # its process ends here
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    assert notify in mill.pipeline.recover(at_start=True)
+    (again,) = mill.pipeline.notify(notify.delivery_id)
+    assert isinstance(again, Notify)
+    (due,) = mill.pipeline.recover()
+    assert isinstance(due, Notify)
+    assert due.delivery_id == notify.delivery_id
+    assert due.delay_s == pytest.approx(again.delay_s, abs=0.01)
+    mill.clock.now += again.delay_s
+    mill.pipeline.notify(notify.delivery_id)
+    assert mill.pipeline.recover() == []

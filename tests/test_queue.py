@@ -1,0 +1,273 @@
+"""The queue forgets nothing that matters, lets jobs take turns, and outlives what goes wrong in the story."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imagemill import queue as module
+from imagemill.core.job import Submission
+from imagemill.db import Claim
+from imagemill.pipeline import Notify, Step, Work
+from imagemill.queue import Queue
+from tests.appliance_process import until
+
+
+class FakeStory:
+    """Jobs are numbers of images; `told` is what happened, in order. `on_compress` may block or fail."""
+
+    def __init__(self, **images: int) -> None:
+        self.left = {int(name[1:]): count for name, count in images.items()}
+        self.told: list[str] = []
+        self.at_work: Counter[int] = Counter()
+        self.on_compress: Callable[[int], object] = lambda job_id: None
+        self.on_claim: Callable[[int], object] = lambda job_id: None
+        self.on_notify: Callable[[int], list[Step]] = lambda delivery_id: []
+        self.on_recover: Callable[[bool], list[Step]] = lambda at_start: []
+        self._lock = threading.Lock()
+
+    def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
+        self.on_claim(job_id)
+        with self._lock:
+            if not self.left.get(job_id):
+                return None, []
+            self.left[job_id] -= 1
+            self.at_work[job_id] += 1
+            return Claim(job_id, "uid", "token", Submission(), "print", []), self._more(job_id)
+
+    def compress(self, claim: Claim) -> list[Step]:
+        try:
+            self.on_compress(claim.job_id)
+        finally:
+            with self._lock:
+                self.at_work[claim.job_id] -= 1
+                self.told.append(f"job {claim.job_id}")
+        return self._more(claim.job_id)
+
+    def notify(self, delivery_id: int) -> list[Step]:
+        self.told.append(f"notify {delivery_id}")
+        return self.on_notify(delivery_id)
+
+    def recover(self, *, at_start: bool = False) -> list[Step]:
+        if at_start:
+            self.told.append("start")
+        return self.on_recover(at_start)
+
+    def _more(self, job_id: int) -> list[Step]:
+        return [Work(job_id, tasks=self.left[job_id])] if self.left[job_id] else []
+
+
+class Failing:
+    """Fails so many times, then does nothing."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, number: int) -> list[Step]:
+        if self.left:
+            self.left -= 1
+            message = f"broken {number}"
+            raise RuntimeError(message)
+        return []
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "queue.db"
+
+
+@pytest.fixture
+def run(path: Path) -> Iterator[Callable[..., Queue]]:
+    """Start a queue on a story; stop it in the end."""
+    queues: list[Queue] = []
+
+    def start(story: FakeStory, *, threads: int = 2, before: tuple[Step, ...] = ()) -> Queue:
+        queue = Queue(path, threads=threads)
+        queue.perform(list(before))
+        queue.start(story)
+        queues.append(queue)
+        return queue
+
+    yield start
+    for queue in queues:
+        assert queue.stop(10)
+
+
+def messages(path: Path) -> list[bytes]:
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT data FROM task ORDER BY rowid").fetchall()
+    connection.close()
+    return [data for (data,) in rows]
+
+
+def test_messages_are_json_with_ids_only(path: Path) -> None:
+    queue = Queue(path, threads=4)
+    queue.perform([Work(7, priority=2), Notify(3), Notify(4, delay_s=60.0), Work(8, delay_s=60.0)])
+    told = [json.loads(message) for message in messages(path)]
+    assert [(name.split(".")[-1], eta is None, priority, args) for _, name, eta, priority, args in told] == [
+        ("work", True, 2, [7]),
+        ("notify", True, 100, [3]),
+        ("notify", False, 100, [4]),
+        ("work", False, 0, [8]),
+    ]
+    assert queue.depth() == 4
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_job_has_a_window(path: Path) -> None:
+    queue = Queue(path, threads=4)
+    depths = []
+    for step in (
+        Work(1, tasks=3),
+        Work(1, tasks=1_000_000),
+        Work(1),
+        Work(1, delay_s=9.0),
+        Work(2, tasks=50),
+        Work(3, delay_s=9.0, tasks=5),
+        Work(3, delay_s=9.0),
+        Work(3, tasks=0),
+    ):
+        queue.perform([step])
+        depths.append(queue.depth())
+    assert depths == [3, 4, 4, 4, 8, 9, 9, 9]
+
+
+def test_the_window_holds_while_a_job_runs(run: Callable[..., Queue]) -> None:
+    story, go, depths = FakeStory(j1=300), threading.Event(), []
+
+    def look(job_id: int) -> None:
+        depths.append(queue.depth() + story.at_work[job_id])
+        assert go.wait(30)
+
+    story.on_compress = look
+    queue = run(story, threads=3)
+    queue.perform([Work(1)])
+    until(lambda: story.at_work[1] == 3, 10, "one message grew to all hands")
+    go.set()
+    until(lambda: len(story.told) == 301, 30, "the job was done")
+    assert max(depths) <= 4  # three, and the minute's recover
+    until(lambda: not queue._in_flight, 10, "the window is empty in the end")
+
+
+def test_what_an_earlier_process_left_is_forgotten(path: Path) -> None:
+    Queue(path, threads=1).perform([Work(1), Notify(1, delay_s=5.0)])
+    assert Queue(path, threads=1).depth() == 0
+    path.write_bytes(b"torn" * 5000)
+    assert Queue(path, threads=1).depth() == 0
+
+
+def test_the_start_recovers_first(run: Callable[..., Queue]) -> None:
+    story = FakeStory(j5=2)
+    story.on_recover = lambda at_start: [Work(5, tasks=2), Notify(6)] if at_start else []
+    run(story)
+    until(lambda: len(story.told) == 4, 10, "everything was done")
+    assert story.told[0] == "start"
+    assert Counter(story.told[1:]) == {"job 5": 2, "notify 6": 1}
+
+
+def test_every_minute_it_recovers(run: Callable[..., Queue]) -> None:
+    story = FakeStory(j5=1)
+    queue = run(story)
+    story.on_recover = lambda at_start: [Work(5)]
+    (periodic,) = queue._huey._registry.periodic_tasks
+    queue._huey.enqueue(periodic)
+    until(lambda: "job 5" in story.told, 10, "recovered work was done")
+    assert story.told == ["start", "job 5"]
+
+
+def test_callbacks_and_urgent_jobs_come_first(run: Callable[..., Queue]) -> None:
+    story = FakeStory(j1=1, j2=1, j3=1)
+    run(story, threads=1, before=(Work(1), Work(2, priority=-5), Work(3, priority=5), Notify(9)))
+    until(lambda: len(story.told) == 5, 10, "everything was done")
+    assert story.told == ["start", "notify 9", "job 3", "job 1", "job 2"]
+
+
+def test_a_small_job_is_done_while_a_big_one_runs(run: Callable[..., Queue]) -> None:
+    story = FakeStory(j1=400, j2=5)
+    asked_at: list[int] = []
+    queue: list[Queue] = []
+
+    def look(job_id: int) -> None:
+        if job_id == 1 and story.left[1] == 350 and not asked_at:
+            asked_at.append(len(story.told))
+            queue[0].perform([Work(2, tasks=5)])
+
+    story.on_compress = look
+    queue.append(run(story))
+    queue[0].perform([Work(1, tasks=400)])
+    until(lambda: len(story.told) == 406, 60, "both jobs were done")
+    last_small = max(at for at, what in enumerate(story.told) if what == "job 2")
+    assert last_small - asked_at[0] < 40  # 5 small ones, and a window of big ones before each
+
+
+def test_a_failure_kills_no_thread_and_is_tried_again(
+    run: Callable[..., Queue], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN_S", 0.05)
+    story = FakeStory(j1=6)
+    story.on_claim, story.on_compress, story.on_notify = Failing(2), Failing(2), Failing(1)
+    queue = run(story, before=(Work(1, tasks=6), Notify(9)))
+    until(lambda: story.told.count("job 1") == 6 and story.told.count("notify 9") == 2, 30, "all was tried again")
+    assert queue.check()
+    until(lambda: not queue._in_flight, 10, "the window is empty in the end")
+    failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert Counter(text.split(" failed")[0] for text in failures) == {"work on job 1": 4, "callback 9": 1}
+
+
+def test_a_failing_recover_is_survived(run: Callable[..., Queue], caplog: pytest.LogCaptureFixture) -> None:
+    story = FakeStory()
+    queue = run(story)
+    fail = Failing(1)
+    story.on_recover = fail
+    queue._recover()
+    assert "recover failed" in caplog.text
+
+
+def test_what_cannot_be_enqueued_does_not_fill_the_window(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(path, threads=2)
+
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._huey.storage, "enqueue", full)
+        for _ in range(3):
+            with pytest.raises(sqlite3.OperationalError):
+                queue.perform([Work(1, tasks=2)])
+    queue.perform([Work(1, tasks=2)])
+    assert queue.depth() == 2
+
+
+def test_stop_waits_for_what_runs_and_begins_nothing_more(path: Path) -> None:
+    story, go, begun = FakeStory(j1=50), threading.Event(), threading.Event()
+
+    def block(job_id: int) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    story.on_compress = block
+    queue = Queue(path, threads=2)
+    assert queue.stop(0.0)  # not started yet
+    assert not queue.check()
+    queue.start(story)
+    assert queue.check()
+    queue.perform([Work(1, tasks=50)])
+    assert begun.wait(10)
+    assert not queue.stop(0.05)
+    go.set()
+    assert queue.wait(10)
+    assert not queue.check()
+    assert story.told.count("job 1") <= 2
+    assert not +story.at_work
+
+
+def test_a_queue_runs_nothing_before_it_has_a_story(path: Path) -> None:
+    with pytest.raises(RuntimeError, match="not been started"):
+        Queue(path, threads=1)._running()
