@@ -1,0 +1,55 @@
+"""The command line: verbs, progress bars, exit codes (CLI.md). One file a family of verbs, loaded when it is asked for.
+
+`VERBS` is the list. A verb's module imports the parts it needs inside the verb: `--help` starts without a server.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from imagemill import __version__
+from imagemill.cli import console
+
+VERBS: Final = {
+    "run": "imagemill.cli.run",
+    "serve": "imagemill.cli.serve",
+    "settings": "imagemill.cli.upkeep",
+    "token": "imagemill.cli.tokens",
+}
+"""Each verb and the module that has a command of its name."""
+
+
+class _Verbs(click.Group):
+    """A group whose verbs are imported one by one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.command(cls=_Verbs, invoke_without_command=True, epilog="Example: imagemill run products.csv")
+@click.version_option(__version__, message="imagemill %(version)s")
+@console.debug_flag
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """A sheet of product pictures in, the same sheet with links to compressed pictures out."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return its exit code, after saying on standard error what went wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        console.forgive(stream)
+    session = console.Session()
+    return console.exit_code(lambda: root.main(arguments, "imagemill", standalone_mode=False, obj=session), session)

@@ -1,0 +1,209 @@
+"""`imagemill run`: the main job without a server. Its state lies beside the pictures: the same command continues it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+import msgspec
+
+from imagemill.cli import console, progress, recipe_flags, stopping
+from imagemill.cli.footprint import is_stream, undone_unless_kept, write_whole
+from imagemill.core.job import Job, Submission
+
+if TYPE_CHECKING:
+    from imagemill.appliance import Appliance
+    from imagemill.cli.report import Outcome
+    from imagemill.pipeline import Accepted
+    from imagemill.settings import Settings
+
+STATE: Final = ".imagemill"
+"""The folder of a run's state, inside the images folder."""
+
+OWNER: Final = "local"
+_READ_BYTES: Final = 1 << 18
+_LOOK_EVERY_S: Final = 0.2
+_LOOK_SHARE: Final = 10
+"""Looking takes at most this part of the time: counting a million images is not free."""
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run reads and writes; `-` is standard input or output."""
+
+    sheet: str
+    output: str
+    images: Path
+    report: str | None
+
+    @property
+    def filename(self) -> str:
+        """The sheet's name, as the job keeps it."""
+        return "sheet.csv" if self.sheet == "-" else Path(self.sheet).name
+
+
+@click.command(
+    short_help="Compress the pictures of a sheet, without a server.",
+    epilog="Example: imagemill run products.csv -o compressed.csv --images pictures --max-width 1600",
+)
+@click.argument("sheet", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="The sheet with links.  [default: SHEET.out.csv]",
+)
+@click.option(
+    "--images",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the pictures.  [default: SHEET-images]",
+)
+@click.option("--report", type=click.Path(dir_okay=False), help="Also write what happened to each image, as CSV.")
+@click.option("--public-url", help="Address that the links begin with.  [default: file:// links]")
+@recipe_flags.recipe_flags
+@recipe_flags.sheet_flags
+@click.option("--workers", type=int, help="Pool children, 0 for one per core.  [default: 0]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+@console.common_flags
+def run(
+    *,
+    sheet: str,
+    output: str | None,
+    images: Path | None,
+    report: str | None,
+    public_url: str | None,
+    on_failure: Literal["keep-url", "empty"],
+    errors_column: bool,
+    workers: int | None,
+    as_json: bool,
+    config: Path | None,
+    **recipe: object,
+) -> int:
+    """Compress the pictures of SHEET (- for standard input) and write the same sheet with their links.
+
+    Run again after an interruption, the same command continues where it was. Exit codes: 0 done, 1 failed, 2 wrong
+    use, 3 done with failed images, 130 interrupted.
+    """
+    places = places_of(sheet, output, images, report)
+    if as_json and places.output == "-":
+        raise click.UsageError("--json and -o - both want standard output: name a file for the sheet")
+    loaded = console.load_settings(config, {"public_url": public_url, "workers": workers})
+    console.start_logging("error")
+    settings = settings_of(loaded.settings, places, public_url)
+    submission = Submission(
+        recipe=recipe_flags.recipe(recipe, settings.image.quality, settings.image.format),
+        on_failure=on_failure,
+        errors_column=errors_column,
+    )
+    return tell(lambda: compress(settings, places, submission), as_json=as_json)
+
+
+def places_of(sheet: str, output: str | None, images: Path | None, report: str | None) -> Places:
+    """Return where a run writes: beside the sheet where nothing else was said, in this folder for standard input."""
+    source = Path("sheet.csv") if sheet == "-" else Path(sheet)
+    target = output or str(source.with_name(f"{source.stem}.out.csv"))
+    beside = source if is_stream(target) else Path(target)
+    folder = images or beside.with_name(f"{source.stem}-images")
+    if target != "-" and Path(target).resolve() == Path(sheet).resolve():
+        raise click.UsageError("the output would overwrite the sheet: name another file by -o")
+    return Places(sheet=sheet, output=target, images=folder.absolute(), report=report)
+
+
+def settings_of(settings: Settings, places: Places, public_url: str | None) -> Settings:
+    """Return the settings of a run: everything beside the pictures, links by flag only, nobody called back."""
+    return msgspec.structs.replace(
+        settings,
+        data_dir=str(places.images / STATE),
+        storage=msgspec.structs.replace(settings.storage, url=f"file:{places.images}"),
+        callback=msgspec.structs.replace(settings.callback, url=None),
+        public_url=settings.public_url if public_url else None,
+    )
+
+
+def compress(settings: Settings, places: Places, submission: Submission) -> Outcome:
+    """Accept the sheet, wait for its end, write what comes of it; stop in between when a signal comes."""
+    from imagemill.appliance import Appliance
+    from imagemill.cli.report import outcome
+
+    with ExitStack() as stack:
+        footprint = stack.enter_context(undone_unless_kept(Path(settings.data_dir)))
+        stop = stack.enter_context(stopping.listening())
+        appliance = stack.enter_context(Appliance(settings, web=False))
+        accepted = accept(appliance, places, submission, stop)
+        footprint.keep()
+        announce(accepted.job)
+        job = wait(appliance, accepted.job.id, stop)
+        if not job.is_finished:
+            stopping.end_within(stop)
+            return outcome(appliance, job, places, accepted.warnings)
+        write_whole(places.output, appliance.pipeline.output_sheet(job))
+        if places.report:
+            write_whole(places.report, appliance.pipeline.report(job))
+        return outcome(appliance, job, places, accepted.warnings)
+
+
+def announce(job: Job) -> None:
+    """Say what there is to do, and whether an earlier run began it."""
+    counts = job.counts
+    begun = f", {counts.done + counts.failed:,} of them by an earlier run" if counts.done + counts.failed else ""
+    click.echo(f"{counts.rows:,} rows, {counts.images:,} images, {counts.unique:,} different{begun}", err=True)
+
+
+def accept(appliance: Appliance, places: Places, submission: Submission, stop: stopping.Stop) -> Accepted:
+    """Feed the sheet in; the job may be one that an earlier run began, or ended."""
+    intake = appliance.pipeline.intake()
+    try:
+        for data in read(places.sheet, stop):
+            intake.feed(data)
+        return intake.accept(submission, owner=OWNER, filename=places.filename, continue_same=True)
+    finally:
+        intake.discard()
+
+
+def read(sheet: str, stop: stopping.Stop) -> Iterator[bytes]:
+    """Read a sheet by pieces; a signal ends it, also while nothing comes through a pipe."""
+    with click.open_file(sheet, "rb") as stream:
+        while True:
+            with stop.breaking():
+                data = stream.read(_READ_BYTES)
+            if not data:
+                return
+            yield data
+
+
+def wait(appliance: Appliance, job_id: str, stop: stopping.Stop) -> Job:
+    """Show how far the job is until it ends or a signal comes; return it as it is then."""
+    meter = progress.Meter()
+    with progress.display() as display:
+        while True:
+            began_s = time.monotonic()
+            job = appliance.store.job(job_id, None)
+            snapshot = meter.see(job, began_s)
+            if meter.is_idle(began_s):
+                snapshot = msgspec.structs.replace(snapshot, trouble=trouble(appliance.readiness()))
+            display.show(snapshot, began_s)
+            took_s = time.monotonic() - began_s
+            if job.is_finished or stop.wait(max(_LOOK_EVERY_S, took_s * _LOOK_SHARE)):
+                return job
+
+
+def trouble(readiness: Mapping[str, str | bool]) -> str:
+    """Return what keeps the work from going on, in words; nothing when all parts are able."""
+    return "; ".join(sentence for sentence in readiness.values() if isinstance(sentence, str))
+
+
+def tell(perform: Callable[[], Outcome], *, as_json: bool) -> int:
+    """Tell what came of it, or why the sheet was refused; return the exit code."""
+    from imagemill.cli import report
+    from imagemill.core.sheet import SheetError
+
+    try:
+        result = perform()
+    except SheetError as error:
+        report.tell_refusal(report.refusal(error), as_json=as_json)
+        return console.ExitCode.FAILED
+    report.tell(result, as_json=as_json)
+    return result.exit_code

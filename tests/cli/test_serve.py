@@ -1,0 +1,56 @@
+"""`imagemill serve` from outside: what it prints, what it refuses, and its two ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.appliance_process import free_port
+from tests.cli.children import ended, imagemill, read_line, started
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_it_prints_address_and_token_and_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with started(tmp_path, "serve", "--port", str(free_port())) as process:
+        address = read_line(process)[-1]
+        _, token, place = read_line(process)
+        assert httpx.get(f"{address}/healthz", trust_env=False).is_success
+        answer = httpx.get(f"{address}/api/v1/jobs", headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+        assert answer.is_success
+        assert imagemill(tmp_path, "token", "show") == (0, f"{token}\n", "")
+        assert place == f"({tmp_path / 'data' / 'token'})"
+        process.send_signal(number)
+        ending, _, err = ended(process)
+    assert ending == code
+    assert "A second signal ends it at once" in err
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, out, err = imagemill(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
+    assert (code, out) == (1, "")
+    assert "Error: cannot listen on 127.0.0.1:" in err
+    assert "--port" in err
+    assert "Traceback" not in err
+
+
+def test_wrong_settings_are_told_before_anything_starts(tmp_path: Path) -> None:
+    code, _, err = imagemill(tmp_path, "serve", "--host", "0.0.0.0", auth="none")
+    assert code == 2
+    assert "IMAGEMILL_AUTH" in err
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_tokens_none_is_printed(tmp_path: Path) -> None:
+    with started(tmp_path, "serve", "--port", str(free_port()), auth="none") as process:
+        address = read_line(process)[-1]
+        assert httpx.get(f"{address}/api/v1/jobs", trust_env=False).is_success
+        process.send_signal(signal.SIGTERM)
+        code, out, _ = ended(process)
+    assert (code, out) == (0, "")
