@@ -44,6 +44,7 @@ REFUSED_COMMENT = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 EDGES = {
     "src/imagemill/queue": "the body of a task: what escaped is recorded, and the worker lives on",
     "src/imagemill/pool": "a child's result: whatever went wrong in it becomes the image's error",
+    "src/imagemill/imaging/child": "the same edge, seen from the child: it answers, and lives on",
     "src/imagemill/cli": "the last line: an unforeseen error becomes a message and exit code 1",
 }
 
