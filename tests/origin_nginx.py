@@ -1,0 +1,87 @@
+"""A fast origin on loopback: nginx serving one folder, whose access log counts the fetches."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final, Self
+
+import pytest
+
+from tests.appliance_process import free_port, until
+
+_NGINX: Final = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+
+needs_nginx = pytest.mark.skipif(_NGINX is None, reason="needs nginx (Debian package nginx-light) as the origin")
+
+# `user root` lets root's nginx read folders that only root may enter; anybody else's nginx ignores it.
+_CONF: Final = """
+user root;
+daemon off;
+worker_processes 1;
+pid {run}/pid;
+error_log {run}/error.log crit;
+events {{ worker_connections 1024; }}
+http {{
+    log_format uri '$request_uri';
+    access_log {log};
+    sendfile on;
+    keepalive_requests 1000000;
+    client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
+    uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+    types {{ image/jpeg jpg jpeg; image/png png; image/webp webp; image/gif gif; }}
+    server {{ listen 127.0.0.1:{port}; location / {{ root "{folder}"; }} }}
+}}
+"""
+
+
+class Nginx:
+    """Serves `folder` while entered; `logs=False` for benchmarks."""
+
+    def __init__(self, folder: Path, *, logs: bool = True) -> None:
+        """Take a free port; nothing runs yet."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._run = Path(tempfile.mkdtemp(prefix="imagemill-origin-"))
+        self._log = self._run / "access.log"
+        log = f"{self._log} uri" if logs else "off"
+        conf = _CONF.format(run=self._run, log=log, port=self.port, folder=folder)
+        (self._run / "nginx.conf").write_text(conf)
+
+    def __enter__(self) -> Self:
+        """Start and wait until it accepts connections."""
+        command = [
+            str(_NGINX),
+            "-p",
+            str(self._run),
+            "-c",
+            str(self._run / "nginx.conf"),
+            "-e",
+            str(self._run / "error.log"),
+        ]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        until(self._accepts, 10, "nginx accepts connections")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it and remove its folder."""
+        self._process.terminate()
+        self._process.wait(10)
+        shutil.rmtree(self._run)
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def take_fetches(self) -> Counter[str]:
+        """Return how often each path was asked for since the last call."""
+        fetches = Counter(self._log.read_text().split())
+        self._log.write_text("")
+        return fetches

@@ -1,0 +1,26 @@
+"""The frozen program passes the same story as the source: spawn and freezing are proven by use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.appliance_process import FROZEN, needs_proc
+from tests.origin_nginx import needs_nginx
+from tests.places import needs_shared
+from tests.story.conftest import Shop
+from tests.story.kills import survives
+
+pytestmark = [
+    needs_shared,
+    needs_nginx,
+    needs_proc,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(not FROZEN.exists(), reason="`make binary` has not been run"),
+]
+
+
+def test_the_binary_survives_a_kill(shop: Shop, tmp_path: Path) -> None:
+    survives(shop, shop.part, tmp_path, 2, FROZEN)
