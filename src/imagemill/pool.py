@@ -334,8 +334,6 @@ class Pool:
 def _check_paths(reply: protocol.Reply, order: protocol.Order) -> None:
     """Believe a child only about its own files: one taken over by a hostile image must not have us publish others."""
     for number, made in enumerate(reply.compressed.outputs if reply.compressed else ()):
-        if made.path is None:
-            continue
         if made.path != f"{order.spool}-{number}" or Path(made.path).is_symlink():
             raise msgspec.ValidationError(made.path)
 

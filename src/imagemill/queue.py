@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from huey import SqliteHuey, crontab
-from huey.consumer import Consumer
+from huey.consumer import Consumer, Worker
 from huey.registry import Message
 from huey.serializer import Serializer
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from imagemill.db import Claim
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 0.3
+"""An idle worker looks for messages at least this often."""
 
 _AGAIN_S = 5.0
 """After an unforeseen failure (a locked database, say) a task is asked for again after so many seconds."""
@@ -75,7 +78,32 @@ class _JsonSerializer(Serializer):
         )
 
 
+class _Huey(SqliteHuey):
+    """Rings a bell with each message, so that idle workers need not be quick to look, only sure to."""
+
+    def __init__(self, path: Path) -> None:
+        self.bell = threading.Condition()
+        super().__init__(
+            "imagemill", filename=str(path), results=False, timeout=30, fsync=False, serializer=_JsonSerializer()
+        )
+
+    def enqueue(self, task: Any) -> Any:  # noqa: ANN401  huey is not typed
+        result = super().enqueue(task)
+        with self.bell:
+            self.bell.notify()
+        return result
+
+
+class _Worker(Worker):
+    def sleep(self) -> None:
+        """Wait for the bell; it may ring unheard between the look and this wait, so not for long."""
+        with self.huey.bell:
+            self.huey.bell.wait(_LOOK_S)
+
+
 class _Consumer(Consumer):
+    worker_class = _Worker
+
     def _set_signal_handlers(self) -> None:
         """Leave signals to the appliance."""
 
@@ -91,9 +119,7 @@ class Queue:
         self._lock = threading.Lock()
         self._story: Story | None = None
         self._consumer: _Consumer | None = None
-        self._huey = SqliteHuey(
-            "imagemill", filename=str(path), results=False, timeout=30, fsync=False, serializer=_JsonSerializer()
-        )
+        self._huey = _Huey(path)
         self._work_task: Any = self._huey.task(name="work")(self._work)
         self._notify_task: Any = self._huey.task(name="notify")(self._notify)
         self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
@@ -102,7 +128,7 @@ class Queue:
         """Recover, then run."""
         self._story = story
         self.perform(story.recover(at_start=True))
-        self._consumer = _Consumer(self._huey, workers=self._threads, max_delay=0.3, check_worker_health=True)
+        self._consumer = _Consumer(self._huey, workers=self._threads, check_worker_health=True)
         self._consumer.start()
 
     def stop(self, grace_s: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,7 +44,9 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 def _ask(pipe: Connection, tmp_path: Path, data: bytes | Path, recipe: Recipe | None = None) -> protocol.Reply:
     source = str(data) if isinstance(data, Path) else None
-    pipe.send_bytes(protocol.encode(protocol.Order(recipe or Recipe(), source, str(tmp_path / "made"), LIMITS)))
+    pipe.send_bytes(
+        protocol.encode(protocol.Order(recipe or Recipe(), source, f"{tmp_path}/made-{secrets.token_hex(4)}", LIMITS))
+    )
     if isinstance(data, bytes):
         pipe.send_bytes(data)
     assert pipe.poll(60)
@@ -70,21 +73,21 @@ def test_the_parent_loads_no_pillow() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_small_outputs_come_inline_and_large_ones_as_files(child: Child, tmp_path: Path) -> None:
+def test_outputs_are_files(child: Child, tmp_path: Path) -> None:
     _, pipe, _ = child
-    small = _ask(pipe, tmp_path, written(photo(), "jpeg"))
-    assert small.compressed is not None
-    (made,) = small.compressed.outputs
-    assert (made.path, made.size) == (None, len(made.data or b""))
     large = _ask(pipe, tmp_path, written(noise(900, 900), "png"), Recipe(format="png"))
     assert large.compressed is not None
     (made,) = large.compressed.outputs
-    assert made.path is not None
-    assert made.data is None
     file = Path(made.path)
     assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made.size, 0o600)
     assert opened(file.read_bytes()).size == (900, 900)
     assert large.resident_bytes > 0 or sys.platform != "linux"
+
+
+def test_an_output_that_cannot_be_written_says_why(child: Child, tmp_path: Path) -> None:
+    reply = _ask(child[1], tmp_path / "missing", written(photo(), "png"))
+    assert reply.failure is not None
+    assert (reply.failure.code, reply.failure.transient, reply.failure.cause) == ("storage_failed", None, "ENOENT")
 
 
 def test_a_source_may_be_a_file(child: Child, tmp_path: Path) -> None:

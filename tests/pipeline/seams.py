@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -42,12 +43,13 @@ class Origin:
 
 
 class Press:
-    """Makes half of what it is given; `trouble` may raise first. Outputs are files where `spool` is set."""
+    """Makes half of what it is given, as files in `spool`; `trouble` may raise first."""
 
-    def __init__(self) -> None:
+    def __init__(self, spool: Path) -> None:
         self.pressed: list[bytes] = []
         self.trouble: Callable[[bytes], object] = lambda data: None
-        self.spool: Path | None = None
+        self.spool = spool
+        self._numbers = itertools.count()
 
     def compress(self, source: bytes | Path, recipe: Recipe) -> Compressed:
         data = source.read_bytes() if isinstance(source, Path) else source
@@ -57,11 +59,9 @@ class Press:
         return Compressed("jpeg", 40, 30, [self._made(name, data[: len(data) // 2]) for name in names])
 
     def _made(self, name: str, data: bytes) -> Made:
-        if self.spool is None:
-            return Made(name, data, None, len(data), "jpeg", 40, 30)
-        path = self.spool / f"made-{name}"
+        path = self.spool / f"made-{name}-{next(self._numbers)}"
         path.write_bytes(data)
-        return Made(name, None, str(path), len(data), "jpeg", 40, 30)
+        return Made(name, str(path), len(data), "jpeg", 40, 30)
 
 
 class Receiver:
@@ -91,7 +91,7 @@ class Mill:
         self.store, self.clock = store, clock
         self.folders = Folders(root / "data")
         self.folders.make()
-        self.origin, self.press, self.receiver = Origin(), Press(), Receiver()
+        self.origin, self.press, self.receiver = Origin(), Press(self.folders.spool), Receiver()
         self.storage = LocalStorage(self.folders.outputs)
         self.asked: list[Step] = []
         self.parts = self._parts(settings)

@@ -34,10 +34,10 @@ class FailingStorage(LocalStorage):
         super().__init__(root)
         self.errors = errors
 
-    def put(self, name: str, data: bytes | Path) -> None:
+    def adopt(self, name: str, file: Path) -> None:
         if self.errors:
             raise OSError(self.errors.pop(0), "broken")
-        super().put(name, data)
+        super().adopt(name, file)
 
 
 def test_the_whole_way(mill: Mill) -> None:
@@ -90,7 +90,6 @@ def test_files_of_the_spool_are_gone_when_they_are_used(mill: Mill) -> None:
     source = mill.folders.spool / "source"
     source.write_bytes(b"large" * 100)
     mill.origin.answers = {URL: [source]}
-    mill.press.spool = mill.folders.spool
     job = mill.accept(mill.sheet(URL))
     mill.work(job)
     assert (mill.states(job), mill.files()) == (["done"], [])
@@ -215,7 +214,6 @@ def test_without_room_work_pauses(mill: Mill) -> None:
 def test_a_full_disk_counts_no_attempt_and_pauses(mill: Mill, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "FULL_S", 0.3)
     job = mill.accept(mill.sheet(*mill.urls(8)))
-    mill.press.spool = mill.folders.spool
     mill.with_parts(storage=FailingStorage(mill.folders.outputs, [number]))
     steps = mill.turn(job)
     assert [(image.state, image.attempts) for image in mill.images(job)] == [("pending", 0)] * 8
@@ -228,7 +226,6 @@ def test_a_full_disk_counts_no_attempt_and_pauses(mill: Mill, number: int, monke
 
 def test_no_output_is_left_in_the_spool_when_one_cannot_be_put(mill: Mill) -> None:
     job = mill.accept(mill.sheet(URL), Submission(recipe=Recipe(thumbnails=(Thumbnail(9, 9), Thumbnail(8, 8)))))
-    mill.press.spool = mill.folders.spool
     mill.with_parts(storage=FailingStorage(mill.folders.outputs, [errno.EIO]))
     mill.turn(job)
     assert mill.files() == []

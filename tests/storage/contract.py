@@ -47,6 +47,21 @@ class StorageContract:
         path = storage.path(NAME)
         assert path is None or path.read_bytes() == data
 
+    @pytest.mark.parametrize("data", [b"", b"x", b"x" * 3_000_000])
+    def test_what_is_adopted_is_there_and_gone_from_its_place(
+        self, storage: Storage, tmp_path: Path, data: bytes
+    ) -> None:
+        storage.put(NAME, b"old")
+        for name in (NAME, OTHER):
+            file = tmp_path / "flushed"
+            file.write_bytes(data)
+            storage.adopt(name, file)
+            assert (self.read(storage, name), file.exists()) == (data, False)
+        assert sorted(storage.names()) == [NAME, OTHER]
+        with pytest.raises(FileNotFoundError):
+            storage.adopt(NAME, tmp_path / "missing")
+        assert self.read(storage, NAME) == data
+
     def test_put_replaces(self, storage: Storage) -> None:
         for data in (b"a long first text", b"short"):
             storage.put(NAME, data)

@@ -65,7 +65,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--public-url", help="Address that the links begin with.  [default: file:// links]")
 @recipe_flags.recipe_flags
 @recipe_flags.sheet_flags
-@click.option("--workers", type=int, help="Pool children, 0 for one per core.  [default: 0]")
+@click.option("--workers", type=int, help="Pool children, 0 for one more than cores.  [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @console.common_flags
 def run(

@@ -26,7 +26,7 @@ WAKE_S: Final = 0.5
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: 8750]")
-@click.option("--workers", type=int, help="Pool children, 0 for one per core.  [default: 0]")
+@click.option("--workers", type=int, help="Pool children, 0 for one more than cores.  [default: 0]")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Folder of everything we keep.")
 @click.option("--public-url", help="Address that links in sheets begin with.")
 @console.common_flags

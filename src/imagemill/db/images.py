@@ -26,6 +26,13 @@ _WAITING = (
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
 
+_KNOWN = (
+    "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height"
+    " FROM output o JOIN source s ON s.sha256 = o.source_sha256"
+    " WHERE o.source_sha256 = ? AND o.fingerprint = ? ORDER BY o.name"
+)
+
+
 class Claimed(msgspec.Struct, frozen=True):
     """One image in hand: how often it was tried, and how often it crashed a child."""
 
@@ -203,13 +210,11 @@ class Images(Jobs):
 
     def known_outputs(self, sha256: str, fingerprint: str) -> tuple[Source, list[Output]] | None:
         """Return what was made of equal bytes with an equal recipe before; None when nothing was."""
-        rows = self._rows(
-            OUTPUTS + " WHERE o.source_sha256 = ? AND o.fingerprint = ? ORDER BY o.name", (sha256, fingerprint)
-        )
+        rows = self._rows(_KNOWN, (sha256, fingerprint))
         if not rows:
             return None
-        described = self._row("SELECT bytes, format, width, height, sha256 FROM source WHERE sha256 = ?", (sha256,))
-        return (Source(*described), [Output(*row[1:]) for row in rows]) if described else None
+        size, form, width, height = rows[0][6:]
+        return Source(size, form, width, height, sha256), [Output(*row[:6]) for row in rows]
 
 
 def _write(move: Move, changes: str) -> str:

@@ -5,6 +5,7 @@ This module is the spawn's target and is imported by the parent too, so Pillow i
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from multiprocessing.connection import Connection
@@ -69,17 +70,25 @@ def _compressed(order: protocol.Order, data: bytes | None) -> protocol.Compresse
 
 
 def _made(piece: Piece, path: str) -> protocol.Made:
-    is_inline = len(piece.data) <= protocol.INLINE_BYTES
-    if not is_inline:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(piece.data)
+    try:
+        _write(path, piece.data)
+    except OSError as error:
+        Path(path).unlink(missing_ok=True)
+        cause = errno.errorcode.get(error.errno or 0, "")
+        raise ImageError(ImageCode.STORAGE_FAILED, "the output could not be written", cause=cause) from error
     return protocol.Made(
         name=piece.name,
-        data=piece.data if is_inline else None,
-        path=None if is_inline else path,
+        path=path,
         size=len(piece.data),
         format=piece.format,
         width=piece.width,
         height=piece.height,
     )
+
+
+def _write(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)

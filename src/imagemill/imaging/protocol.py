@@ -16,9 +16,6 @@ from imagemill.core.recipe import Recipe
 EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tif"}
 """File name extension of every format that an output, or a source published as it is, can have."""
 
-INLINE_BYTES: Final = 256 * 1024
-"""Outputs above this travel as files in the spool (25 MB: 6 ms against 23 ms by pipe), smaller ones in the reply."""
-
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
     """What one source may be. `max_pixels` counts all frames together."""
@@ -44,11 +41,14 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
-    """One output: `data`, or a file at `path` that is the caller's now. `name` is `image` or a thumbnail's name."""
+    """One output: a file at `path`, flushed, that now belongs to the caller. `name` is `image` or a thumbnail's name.
+
+    The child writes it, and not who asked: there a dozen threads share one interpreter, and each of the ten system
+    calls of a careful write made them queue for it (22 against 8 context switches an image, 630 against 990 images/s).
+    """
 
     name: str
-    data: bytes | None
-    path: str | None
+    path: str
     size: int
     format: str
     width: int

@@ -45,6 +45,7 @@ _STORE_WAITS_S: Final = (0.5, 1, 2, 4, 8, 16, 16, 16)
 """How long a record waits for the database, between tries: about a minute in all."""
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in _FULL)
 
 _OURS: Final = "something went wrong on our side; the log says what"
 
@@ -152,8 +153,8 @@ def _one(parts: Parts, taken: Claim, image: Claimed) -> Record:
     try:
         source, outputs = _make(parts, taken, image.url)
     except ImageError as error:
-        if error.image_code is ImageCode.STORAGE_FAILED and parts.room.shortage():
-            raise _NoRoomError from error  # the spool had no room: as little the image's fault
+        if error.image_code is ImageCode.STORAGE_FAILED and (error.cause in _FULL_NAMES or parts.room.shortage()):
+            raise _NoRoomError from error  # the spool had no room
         return _setback(parts, image, error, time.monotonic() - started)
     return Record(n=image.n, seconds=round(time.monotonic() - started, 4), source=source, outputs=outputs)
 
@@ -182,8 +183,9 @@ def _make(parts: Parts, taken: Claim, url: str) -> tuple[Source, list[Output]]:
         compressed = parts.pool.compress(fetched.data, taken.submission.recipe)
         try:
             return _source(fetched, compressed), [_put(parts, taken, fetched, made) for made in compressed.outputs]
-        finally:
-            _discard(compressed.outputs)  # all of them, also when the first could not be put
+        except BaseException:
+            _discard(compressed.outputs)  # those that were not put
+            raise
     finally:
         fetched.discard()
 
@@ -200,9 +202,8 @@ def _source(fetched: Fetched, compressed: Compressed) -> Source:
 
 def _put(parts: Parts, taken: Claim, fetched: Fetched, made: Made) -> Output:
     key = keys.output_key(fetched.sha256, taken.fingerprint, made.name)
-    data = Path(made.path) if made.path else made.data or b""
     try:
-        parts.storage.put(keys.file_name(key, made.format), data)
+        parts.storage.adopt(keys.file_name(key, made.format), Path(made.path))
     except OSError as error:
         if error.errno in _FULL:
             raise _NoRoomError from error
@@ -213,5 +214,4 @@ def _put(parts: Parts, taken: Claim, fetched: Fetched, made: Made) -> Output:
 
 def _discard(outputs: list[Made]) -> None:
     for made in outputs:
-        if made.path:
-            Path(made.path).unlink(missing_ok=True)
+        Path(made.path).unlink(missing_ok=True)

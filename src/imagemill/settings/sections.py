@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[str, Meta(description="folder of everything we keep")] = ""
     auth: Annotated[Literal["token", "none"], Meta(description="none is only for loopback")] = "token"
     allowed_hosts: Annotated[tuple[str, ...], Meta(description="further Host headers answered")] = ()
-    workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one per core")] = 0
+    workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one more than cores")] = 0
     threads: Annotated[int, Meta(ge=1, le=256, description="threads that fetch and hand over")] = 16
     max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB
     max_rows: Annotated[int, Meta(ge=1, description="rows of a sheet")] = 2_000_000

@@ -21,6 +21,9 @@ class Storage(Protocol):
         Replaces whole or not at all. OSError where there is no room or no disk; ValueError for a name that is not ours.
         """
 
+    def adopt(self, name: str, file: Path) -> None:
+        """Store a file that its writer has flushed, by moving it where possible; it is gone afterwards."""
+
     def has(self, name: str) -> bool:
         """Say whether something is stored under a name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -36,6 +37,17 @@ class LocalStorage:
             raise
         flush_folder(place.parent)
 
+    def adopt(self, name: str, file: Path) -> None:
+        """Move a file in. Its folder is not flushed for each: what the power may take with it, `recover` misses."""
+        place = self._place(name)
+        try:
+            _move(file, place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            self.put(name, file)
+            file.unlink()
+
     def has(self, name: str) -> bool:
         """Say whether a file of that name is there."""
         return self._place(name).is_file()
@@ -57,6 +69,14 @@ class LocalStorage:
 
     def _place(self, name: str) -> Path:
         return self._root / checked(name)[:_SHARD] / name
+
+
+def _move(file: Path, place: Path) -> None:
+    try:
+        file.replace(place)
+    except FileNotFoundError:
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        file.replace(place)
 
 
 def _write(part: Path, data: bytes | Path) -> None:

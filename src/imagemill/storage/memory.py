@@ -21,6 +21,11 @@ class MemoryStorage:
         """Keep the bytes."""
         self._files[checked(name)] = data.read_bytes() if isinstance(data, Path) else data
 
+    def adopt(self, name: str, file: Path) -> None:
+        """Keep the bytes of a file, and remove it."""
+        self.put(name, file)
+        file.unlink()
+
     def has(self, name: str) -> bool:
         """Say whether there are bytes of that name."""
         return checked(name) in self._files
