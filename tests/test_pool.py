@@ -108,6 +108,27 @@ def test_sources_and_outputs_may_be_files(made: Callable[..., Pool], tmp_path: P
     assert Path(output.path).stat().st_size == output.size
 
 
+def test_company_is_compressed_together(made: Callable[..., Pool], tmp_path: Path) -> None:
+    kept = tmp_path / "source.png"
+    kept.write_bytes(written(noise(90, 60), "png"))
+    pool = made(1)
+    whole, broken, file, last = pool.compress_all([SMALL, b"<html>", kept, SMALL], Recipe())
+    assert isinstance(broken, ImageError)
+    assert broken.image_code is ImageCode.NOT_AN_IMAGE
+    sizes = [(each.width, each.height) for each in (whole, file, last) if isinstance(each, protocol.Compressed)]
+    assert sizes == [(256, 256), (90, 60), (256, 256)]
+
+
+def test_who_crashes_in_company_is_found_out(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
+    """The company is compressed alone after an overrun: one image fails, the others are none the worse."""
+    pool = made(1, timeout_s=0.6)
+    first, slow, last = pool.compress_all([SMALL, SLOW, SMALL], Recipe(format="png"))
+    assert isinstance(slow, ImageError)
+    assert slow.image_code is ImageCode.DECODE_TIMEOUT
+    assert isinstance(first, protocol.Compressed)
+    assert isinstance(last, protocol.Compressed)
+
+
 def test_an_image_error_crosses_the_pipe_whole(made: Callable[..., Pool]) -> None:
     with pytest.raises(ImageError) as caught:
         made().compress(written(noise(90, 90), "png")[:-9000], Recipe())
@@ -304,15 +325,16 @@ def test_children_do_not_outlive_their_parent(tmp_path: Path, end: str) -> None:
     _until(lambda: not any(_is_alive(pid) for pid in pids))
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "{spool}-1", "{spool}-0"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "{spool}-0-1", "{spool}-1-0", "{spool}-0-0"])
 def test_a_child_is_believed_only_about_its_own_files(tmp_path: Path, path: str) -> None:
     spool = str(tmp_path / "made")
-    Path(f"{spool}-0").symlink_to("/etc/passwd")
-    order = protocol.Order(Recipe(), None, spool, protocol.Limits(1, ()))
+    Path(f"{spool}-0-0").symlink_to("/etc/passwd")
+    order = protocol.Order(Recipe(), [1], spool, protocol.Limits(1, ()))
     output = protocol.Made("image", path.format(spool=spool), 1, "jpeg", 1, 1)
-    reply = protocol.Reply(protocol.Compressed("jpeg", 1, 1, [output]), None, 0)
-    with pytest.raises(msgspec.ValidationError):
-        pool_module._check_paths(reply, order)
+    result = protocol.Compressed("jpeg", 1, 1, [output])
+    for results in ([result], [result, result]):
+        with pytest.raises(msgspec.ValidationError):
+            pool_module._check_paths(protocol.Reply(list(results), 0), order)
 
 
 def test_children_that_cannot_start_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,16 +125,30 @@ class Pool:
 
         Raises ImageError, `decode_timeout` and `decode_crashed` among them; PoolClosed when the pool ends first.
         """
-        path = str(source) if isinstance(source, Path) else None
-        order = protocol.Order(recipe, path, f"{self._stem}-{next(self._numbers)}", self._limits)
-        messages = [protocol.encode(order)] if isinstance(source, Path) else [protocol.encode(order), source]
-        reply = self._ask(messages, order)
-        if reply.compressed is not None:
-            return reply.compressed
-        failure = reply.failure or protocol.Failure(ImageCode.INTERNAL, "the pool child gave no answer")
-        raise ImageError(failure.code, failure.detail, transient=failure.transient, cause=failure.cause)
+        (result,) = self.compress_all([source], recipe)
+        if isinstance(result, ImageError):
+            raise result
+        return result
 
-    # One image, on the caller's thread
+    def compress_all(self, sources: Sequence[bytes | Path], recipe: Recipe) -> list[protocol.Compressed | ImageError]:
+        """Compress some sources, one after the other in one child: small ones cost less to hand over together.
+
+        `timeout_s` holds for all together. A crash or an overrun does not say whose it was: each is then compressed
+        alone. Raises PoolClosed when the pool ends first.
+        """
+        inline = [source for source in sources if isinstance(source, bytes)]
+        named = [len(source) if isinstance(source, bytes) else str(source) for source in sources]
+        order = protocol.Order(recipe, named, f"{self._stem}-{next(self._numbers)}", self._limits)
+        messages = [protocol.encode(order), b"".join(inline)] if inline else [protocol.encode(order)]
+        try:
+            reply = self._ask(messages, order)
+        except ImageError as error:
+            if len(sources) == 1:
+                return [error]
+            return [result for source in sources for result in self.compress_all([source], recipe)]
+        return [_result(each) for each in reply.results]
+
+    # One order, on the caller's thread
 
     def _ask(self, messages: Sequence[bytes], order: protocol.Order) -> protocol.Reply:
         """Have a child compress. One that dies before it has read all of the image did not die of it: try the next.
@@ -154,7 +168,7 @@ class Pool:
                 if lent.is_overdue or not isinstance(error, ConnectionError):
                     raise self._fate(lent) from error
             else:
-                self._give_back(lent, reply.resident_bytes)
+                self._give_back(lent, len(order.sources), reply.resident_bytes)
                 return reply
         raise self._fate(lent)
 
@@ -171,10 +185,10 @@ class Pool:
             lent.is_working = True
             return lent
 
-    def _give_back(self, lent: _Child, resident_bytes: int) -> None:
+    def _give_back(self, lent: _Child, images: int, resident_bytes: int) -> None:
         section = self._section
         with self._changed:
-            lent.images += 1
+            lent.images += images
             lent.deadline = None
             lent.is_working = False
             if lent.is_leaving or self._is_closed:
@@ -331,16 +345,26 @@ class Pool:
             self._rope.send_bytes(b"")
 
 
+def _result(result: protocol.Compressed | protocol.Failure) -> protocol.Compressed | ImageError:
+    if isinstance(result, protocol.Compressed):
+        return result
+    return ImageError(result.code, result.detail, transient=result.transient, cause=result.cause)
+
+
 def _check_paths(reply: protocol.Reply, order: protocol.Order) -> None:
     """Believe a child only about its own files: one taken over by a hostile image must not have us publish others."""
-    for number, made in enumerate(reply.compressed.outputs if reply.compressed else ()):
-        if made.path != f"{order.spool}-{number}" or Path(made.path).is_symlink():
-            raise msgspec.ValidationError(made.path)
+    if len(reply.results) != len(order.sources):
+        raise msgspec.ValidationError("not one result for each source")
+    for number, result in enumerate(reply.results):
+        for output, made in enumerate(result.outputs if isinstance(result, protocol.Compressed) else ()):
+            if made.path != protocol.output_path(order.spool, number, output) or Path(made.path).is_symlink():
+                raise msgspec.ValidationError(made.path)
 
 
 def _remove_leftovers(order: protocol.Order) -> None:
-    for number in range(1 + len(order.recipe.thumbnails)):
-        Path(f"{order.spool}-{number}").unlink(missing_ok=True)
+    for number in range(len(order.sources)):
+        for output in range(1 + len(order.recipe.thumbnails)):
+            Path(protocol.output_path(order.spool, number, output)).unlink(missing_ok=True)
 
 
 def _ended(code: int | None) -> str:

@@ -42,13 +42,20 @@ def child(tmp_path: Path) -> Iterator[Child]:
     assert process.exitcode == 0
 
 
-def _ask(pipe: Connection, tmp_path: Path, data: bytes | Path, recipe: Recipe | None = None) -> protocol.Reply:
-    source = str(data) if isinstance(data, Path) else None
-    pipe.send_bytes(
-        protocol.encode(protocol.Order(recipe or Recipe(), source, f"{tmp_path}/made-{secrets.token_hex(4)}", LIMITS))
-    )
-    if isinstance(data, bytes):
-        pipe.send_bytes(data)
+def _ask(
+    pipe: Connection, tmp_path: Path, data: bytes | Path, recipe: Recipe | None = None
+) -> protocol.Compressed | protocol.Failure:
+    return _ask_all(pipe, tmp_path, [data], recipe).results[0]
+
+
+def _ask_all(
+    pipe: Connection, tmp_path: Path, sources: list[bytes | Path], recipe: Recipe | None = None
+) -> protocol.Reply:
+    named = [len(source) if isinstance(source, bytes) else str(source) for source in sources]
+    stem = f"{tmp_path}/made-{secrets.token_hex(4)}"
+    pipe.send_bytes(protocol.encode(protocol.Order(recipe or Recipe(), named, stem, LIMITS)))
+    if inline := [source for source in sources if isinstance(source, bytes)]:
+        pipe.send_bytes(b"".join(inline))
     assert pipe.poll(60)
     return protocol.decode_reply(pipe.recv_bytes())
 
@@ -56,7 +63,7 @@ def _ask(pipe: Connection, tmp_path: Path, data: bytes | Path, recipe: Recipe | 
 def test_a_child_loads_imaging_and_core_and_nothing_else_of_ours(child: Child, tmp_path: Path) -> None:
     process, pipe, report = child
     for form in LIMITS.formats:
-        assert _ask(pipe, tmp_path, written(photo(), form)).compressed is not None
+        assert isinstance(_ask(pipe, tmp_path, written(photo(), form)), protocol.Compressed)
     pipe.close()
     process.join(20)
     loaded = set(json.loads(report.read_text()))
@@ -75,38 +82,43 @@ def test_the_parent_loads_no_pillow() -> None:
 
 def test_outputs_are_files(child: Child, tmp_path: Path) -> None:
     _, pipe, _ = child
-    large = _ask(pipe, tmp_path, written(noise(900, 900), "png"), Recipe(format="png"))
-    assert large.compressed is not None
-    (made,) = large.compressed.outputs
-    file = Path(made.path)
-    assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made.size, 0o600)
-    assert opened(file.read_bytes()).size == (900, 900)
-    assert large.resident_bytes > 0 or sys.platform != "linux"
+    kept = tmp_path / "source"
+    kept.write_bytes(written(noise(90, 60), "png"))
+    reply = _ask_all(pipe, tmp_path, [written(noise(900, 900), "png"), b"<html>", kept, written(photo(), "jpeg")])
+    results = [each for each in reply.results if isinstance(each, protocol.Compressed)]
+    assert [isinstance(each, protocol.Failure) for each in reply.results] == [False, True, False, False]
+    assert len({made.path for result in results for made in result.outputs}) == 3
+    for result, size in zip(results, [(900, 900), (90, 60), (256, 256)], strict=True):
+        (made,) = result.outputs
+        file = Path(made.path)
+        assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made.size, 0o600)
+        assert opened(file.read_bytes()).size == size
+    assert reply.resident_bytes > 0 or sys.platform != "linux"
 
 
 def test_an_output_that_cannot_be_written_says_why(child: Child, tmp_path: Path) -> None:
-    reply = _ask(child[1], tmp_path / "missing", written(photo(), "png"))
-    assert reply.failure is not None
-    assert (reply.failure.code, reply.failure.transient, reply.failure.cause) == ("storage_failed", None, "ENOENT")
+    failure = _ask(child[1], tmp_path / "missing", written(photo(), "png"))
+    assert isinstance(failure, protocol.Failure)
+    assert (failure.code, failure.transient, failure.cause) == ("storage_failed", None, "ENOENT")
 
 
 def test_a_source_may_be_a_file(child: Child, tmp_path: Path) -> None:
     file = tmp_path / "source"
     file.write_bytes(written(photo(), "png"))
-    reply = _ask(child[1], tmp_path, file)
-    assert reply.compressed is not None
-    assert reply.compressed.format == "png"
+    result = _ask(child[1], tmp_path, file)
+    assert isinstance(result, protocol.Compressed)
+    assert result.format == "png"
 
 
 def test_failures_are_told_and_the_child_goes_on(child: Child, tmp_path: Path) -> None:
     _, pipe, _ = child
-    failure = _ask(pipe, tmp_path, b"<html>").failure
+    failure = _ask(pipe, tmp_path, b"<html>")
     assert failure == protocol.Failure(ImageCode.NOT_AN_IMAGE, "the source is an HTML page, not an image")
-    gone = _ask(pipe, tmp_path, tmp_path / "gone").failure
-    assert gone is not None
+    gone = _ask(pipe, tmp_path, tmp_path / "gone")
+    assert isinstance(gone, protocol.Failure)
     assert (gone.code, gone.transient) == (ImageCode.INTERNAL, False)
     assert "FileNotFoundError" in gone.detail
-    assert _ask(pipe, tmp_path, written(photo(), "jpeg")).compressed is not None
+    assert isinstance(_ask(pipe, tmp_path, written(photo(), "jpeg")), protocol.Compressed)
 
 
 @linux_only
@@ -114,11 +126,11 @@ def test_memory_is_limited(child: Child, tmp_path: Path) -> None:
     from PIL import Image
 
     _, pipe, _ = child
-    failure = _ask(pipe, tmp_path, written(Image.new("RGB", (9000, 9000)), "png", compress_level=1)).failure
-    assert failure is not None
+    failure = _ask(pipe, tmp_path, written(Image.new("RGB", (9000, 9000)), "png", compress_level=1))
+    assert isinstance(failure, protocol.Failure)
     assert (failure.code, failure.transient) == (ImageCode.DECODE_FAILED, False)
     assert "image.memory_mb" in failure.detail
-    assert _ask(pipe, tmp_path, written(photo(), "jpeg")).compressed is not None
+    assert isinstance(_ask(pipe, tmp_path, written(photo(), "jpeg")), protocol.Compressed)
 
 
 @linux_only

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from imagemill.core.errors import RequestError
+from imagemill.core.errors import ImageError, RequestError
 from imagemill.core.job import Attempt, Image, Job, Submission
 from imagemill.core.recipe import Recipe
 from imagemill.db import Store
@@ -51,7 +51,16 @@ class Press:
         self.spool = spool
         self._numbers = itertools.count()
 
-    def compress(self, source: bytes | Path, recipe: Recipe) -> Compressed:
+    def compress_all(self, sources: Sequence[bytes | Path], recipe: Recipe) -> list[Compressed | ImageError]:
+        return [self._result(source, recipe) for source in sources]
+
+    def _result(self, source: bytes | Path, recipe: Recipe) -> Compressed | ImageError:
+        try:
+            return self._compress(source, recipe)
+        except ImageError as error:
+            return error
+
+    def _compress(self, source: bytes | Path, recipe: Recipe) -> Compressed:
         data = source.read_bytes() if isinstance(source, Path) else source
         self.pressed.append(data)
         self.trouble(data)

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 GRACE_S: Final = 6.0
 """What runs when a stop is asked for may go on so long; then it is given back. With all the rest under 10 s."""
 
-# One child more than cores: a child waits for the disk when it flushes its output, and for its next image. On two cores,
-# 22-KB photographs: 622 images/s with two children, 726 with three.
+# One child more than cores: a child waits for the disk when it flushes its output, and for its next image. On two
+# cores, 22-KB photographs: 622 images/s with two children, 726 with three.
 _SPARE_CHILDREN: Final = 1
 
 _ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})

@@ -27,9 +27,9 @@ OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.
 
 
 _KNOWN = (
-    "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height"
+    "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height, s.sha256"
     " FROM output o JOIN source s ON s.sha256 = o.source_sha256"
-    " WHERE o.source_sha256 = ? AND o.fingerprint = ? ORDER BY o.name"
+    " WHERE o.fingerprint = ? AND o.source_sha256 IN ({}) ORDER BY o.name"
 )
 
 
@@ -138,9 +138,11 @@ class Images(Jobs):
             "INSERT INTO source (sha256, bytes, format, width, height) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(s.sha256, s.bytes, s.format, s.width, s.height) for s in sources.values()],
         )
+        # A known output may have been stored again, because its file was gone: its row becomes the newest.
         self._many(
-            "INSERT INTO output (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT OR REPLACE INTO output"
+            " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (o.key, record.source.sha256, claim.fingerprint, o.name, o.bytes, o.format, o.width, o.height, now)
                 for record in records
@@ -208,13 +210,13 @@ class Images(Jobs):
         row = self._row(f"SELECT min(next_attempt_at) FROM {_WAITING}", (job_id,))
         return 0, row[0] if row else None
 
-    def known_outputs(self, sha256: str, fingerprint: str) -> tuple[Source, list[Output]] | None:
-        """Return what was made of equal bytes with an equal recipe before; None when nothing was."""
-        rows = self._rows(_KNOWN, (sha256, fingerprint))
-        if not rows:
-            return None
-        size, form, width, height = rows[0][6:]
-        return Source(size, form, width, height, sha256), [Output(*row[:6]) for row in rows]
+    def known_outputs(self, sources: Sequence[str], fingerprint: str) -> dict[str, tuple[Source, list[Output]]]:
+        """Return what was made of equal bytes with an equal recipe before, by the SHA-256 of the source."""
+        known: dict[str, tuple[Source, list[Output]]] = {}
+        for row in self._rows(_KNOWN.format(",".join("?" * len(sources))), (fingerprint, *sources)):
+            _, outputs = known.setdefault(row[10], (Source(*row[6:11]), []))
+            outputs.append(Output(*row[:6]))
+        return known
 
 
 def _write(move: Move, changes: str) -> str:

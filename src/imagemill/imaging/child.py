@@ -35,37 +35,49 @@ def main(pipe: Connection, config: protocol.Config, parent: int) -> None:
         pipe.send_bytes(hello)
         while True:
             order = protocol.decode_order(pipe.recv_bytes())
-            data = pipe.recv_bytes() if order.source is None else None
-            sandbox.allow_cpu(config.timeout_s)
-            pipe.send_bytes(protocol.encode(_answer(order, data, resident)))
-            del data
+            follows = any(isinstance(source, int) for source in order.sources)
+            pipe.send_bytes(protocol.encode(_answer(order, pipe.recv_bytes() if follows else b"", config, resident)))
     except (EOFError, ConnectionError):
         return
 
 
-def _answer(order: protocol.Order, data: bytes | None, resident: sandbox.Resident) -> protocol.Reply:
-    compressed, failure, pixels = None, None, _UNKNOWN
+def _answer(order: protocol.Order, data: bytes, config: protocol.Config, resident: sandbox.Resident) -> protocol.Reply:
+    results: list[protocol.Compressed | protocol.Failure] = []
+    start = 0
+    for number, source in enumerate(order.sources):
+        sandbox.allow_cpu(config.timeout_s)
+        size = source if isinstance(source, int) else 0
+        given = data[start : start + size] if isinstance(source, int) else source
+        results.append(_result(order, number, given))
+        start += size
+    return protocol.Reply(results, resident.bytes())
+
+
+def _result(order: protocol.Order, number: int, given: bytes | str) -> protocol.Compressed | protocol.Failure:
+    result: protocol.Compressed | protocol.Failure
+    pixels = _UNKNOWN
     try:
-        compressed = _compressed(order, data)
-        pixels = compressed.width * compressed.height
+        result = _compressed(order, number, given)
+        pixels = result.width * result.height
     except ImageError as error:
-        failure = protocol.Failure(error.image_code, error.detail, error.transient, error.cause)
+        result = protocol.Failure(error.image_code, error.detail, error.transient, error.cause)
     except MemoryError:
         detail = "decoding needs more memory than image.memory_mb"
-        failure = protocol.Failure(ImageCode.DECODE_FAILED, detail, transient=False)
+        result = protocol.Failure(ImageCode.DECODE_FAILED, detail, transient=False)
     except Exception as error:  # the pool's edge: a fault of ours costs one image and is reported
         detail = f"compressing failed: {type(error).__name__}"
-        failure = protocol.Failure(ImageCode.INTERNAL, detail, transient=False, cause=traceback.format_exc())
+        result = protocol.Failure(ImageCode.INTERNAL, detail, transient=False, cause=traceback.format_exc())
     sandbox.tidy(pixels)
-    return protocol.Reply(compressed, failure, resident.bytes())
+    return result
 
 
-def _compressed(order: protocol.Order, data: bytes | None) -> protocol.Compressed:
+def _compressed(order: protocol.Order, number: int, given: bytes | str) -> protocol.Compressed:
     from imagemill.imaging import ladder  # noqa: PLC0415 — as above
 
-    source = Path(str(order.source)).read_bytes() if data is None else data
+    source = Path(given).read_bytes() if isinstance(given, str) else given
     result = ladder.compress(source, order.recipe, order.limits)
-    outputs = [_made(piece, f"{order.spool}-{number}") for number, piece in enumerate(result.pieces)]
+    pieces = enumerate(result.pieces)
+    outputs = [_made(piece, protocol.output_path(order.spool, number, output)) for output, piece in pieces]
     return protocol.Compressed(result.format, result.width, result.height, outputs)
 
 

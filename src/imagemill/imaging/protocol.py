@@ -1,6 +1,6 @@
 """What goes through a child's pipe, as msgpack. Imported on both sides, so nothing here may import PIL.
 
-parent → child: Order, and, when it names no file, the source's bytes as the next message.
+parent → child: Order, and, where not all of its sources are files, the bytes of the others as the next message.
 child → parent: Hello once, then one Reply per Order.
 """
 
@@ -32,10 +32,13 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):
-    """One source to compress. `source` is a path, or None when the bytes follow; `spool` begins files it may write."""
+    """Sources to compress, one after the other. Each is a path, or the size of its part of the bytes that follow.
+
+    `spool` is the stem of the files the child may write: see `output_path`.
+    """
 
     recipe: Recipe
-    source: str | None
+    sources: list[str | int]
     spool: str
     limits: Limits
 
@@ -55,7 +58,7 @@ class Made(msgspec.Struct, frozen=True, array_like=True):
     height: int
 
 
-class Compressed(msgspec.Struct, frozen=True, array_like=True):
+class Compressed(msgspec.Struct, frozen=True, array_like=True, tag="done"):
     """A compressed source: its format and its sides as displayed (orientation applied), and what was made of it."""
 
     format: str
@@ -64,7 +67,7 @@ class Compressed(msgspec.Struct, frozen=True, array_like=True):
     outputs: list[Made]
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     """An ImageError on its way through the pipe."""
 
     code: ImageCode
@@ -80,11 +83,15 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to an Order: one of `compressed` and `failure`. `resident_bytes` is what the child occupies now."""
+    """The answer to an Order: a result for each of its sources. `resident_bytes` is what the child occupies now."""
 
-    compressed: Compressed | None
-    failure: Failure | None
+    results: list[Compressed | Failure]
     resident_bytes: int
+
+
+def output_path(spool: str, source: int, output: int) -> str:
+    """Return where the child writes an output of a source, both counted from 0."""
+    return f"{spool}-{source}-{output}"
 
 
 encode: Final = msgspec.msgpack.Encoder().encode

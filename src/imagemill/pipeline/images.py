@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import random
 import secrets
 import time
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from imagemill.core import keys, retry
+from imagemill.core import retry
 from imagemill.core.errors import ImageCode, ImageError
-from imagemill.core.job import ErrorInfo, Output, Source
+from imagemill.core.job import ErrorInfo
 from imagemill.db import Record, StoreError
+from imagemill.pipeline.batch import Batch, NoRoom
 from imagemill.pipeline.steps import Notify, Work
 from imagemill.pool import PoolClosed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imagemill.db import Claim, Claimed
-    from imagemill.fetch import Fetched
-    from imagemill.imaging.protocol import Compressed, Made
+    from imagemill.pipeline.batch import Result
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
 
@@ -33,7 +34,7 @@ SLICE_S: Final = 2.0
 """After this long a task gives back what it has not begun, so that no job keeps the others waiting."""
 
 RECORD_S: Final = 0.25
-"""Results wait at most about this long for the transaction that writes them."""
+"""Sources wait about so long for company in their batch, and results for the transaction that writes them."""
 
 LEASE_S: Final = 300.0
 """Longer than a slice and one slow image take; only a lost worker's lease ever runs out."""
@@ -44,14 +45,7 @@ PAUSE_S: Final = 5.0
 _STORE_WAITS_S: Final = (0.5, 1, 2, 4, 8, 16, 16, 16)
 """How long a record waits for the database, between tries: about a minute in all."""
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in _FULL)
-
 _OURS: Final = "something went wrong on our side; the log says what"
-
-
-class _NoRoomError(Exception):
-    """The disk is full: the image goes back uncounted and work pauses."""
 
 
 def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
@@ -86,12 +80,13 @@ def _more(parts: Parts, job_id: int, priority: int) -> list[Step]:
 
 
 class _Hand:
-    """Claimed images: compressed one after the other, recorded now and then, and in the end the rest is given back."""
+    """Claimed images: compressed a few at a time, recorded now and then, and in the end the rest is given back."""
 
     def __init__(self, parts: Parts, taken: Claim) -> None:
         self.notify: list[Step] = []
         self._parts = parts
         self._taken = taken
+        self._batch = Batch(parts, taken)
         self._rest = {image.n for image in taken.images}
         self._records: list[Record] = []
         self._has_room = True
@@ -99,36 +94,63 @@ class _Hand:
         self._ends_at = self._recorded_at + SLICE_S
 
     def compress(self, image: Claimed) -> None:
-        """Compress one image, unless it is to be given back."""
-        stopping = self._parts.stopping
-        if not self._has_room or stopping.is_set() or time.monotonic() > self._ends_at:
+        """Fetch one image, unless it is to be given back, and compress what is fetched when that is worth it."""
+        if not self._has_room or self._parts.stopping.is_set() or time.monotonic() > self._ends_at:
             return
-        try:
-            record = _one(self._parts, self._taken, image)
-        except PoolClosed:
-            return
-        except _NoRoomError:
-            self._has_room = False
-            self._parts.room.note_full()
-            return
-        except StoreError:
-            raise  # nothing is wrong with the image
-        except Exception:
-            # A mistake of ours, for the queue to log. It costs this image an attempt, or its job would never end.
-            self._keep(_setback(self._parts, image, ImageError(ImageCode.INTERNAL, _OURS), 0.0))
-            raise
-        if record.error is None or not stopping.is_set():  # an attempt that we cut short ourselves does not count
-            self._keep(record)
-        if time.monotonic() - self._recorded_at > RECORD_S:
+        with self._guarded([image]):
+            self._fetch(image)
+        is_late = time.monotonic() - self._recorded_at > RECORD_S
+        if self._batch.is_full or is_late:
+            self._compress_batch()
+        if is_late:
             self._record([])
 
     def open(self) -> None:
-        """Record what is done and give back the rest."""
-        self._record(sorted(self._rest))
+        """Compress what is fetched, record what is done, and give back the rest."""
+        try:
+            self._compress_batch()
+        finally:
+            self._batch.discard()
+            self._record(sorted(self._rest))
 
-    def _keep(self, record: Record) -> None:
-        self._records.append(record)
-        self._rest.discard(record.n)
+    def _fetch(self, image: Claimed) -> None:
+        started = time.monotonic()
+        try:
+            self._batch.fetch(image)
+        except ImageError as error:
+            self._keep(image, time.monotonic() - started, error)
+
+    def _compress_batch(self) -> None:
+        with self._guarded(self._batch.images()):
+            for image, seconds, result in self._batch.compress():
+                self._keep(image, seconds, result)
+
+    @contextmanager
+    def _guarded(self, images: list[Claimed]) -> Iterator[None]:
+        """Tell apart what is the images' fault, what is nobody's, and what is ours."""
+        try:
+            yield
+        except PoolClosed:
+            self._batch.discard()
+        except NoRoom:
+            self._has_room = False
+            self._parts.room.note_full()
+            self._batch.discard()
+        except StoreError:
+            raise  # nothing is wrong with the images
+        except Exception:
+            # A mistake of ours, for the queue to log. It costs these images an attempt, or their job would never end.
+            self._batch.discard()
+            for image in images:
+                self._keep(image, 0.0, ImageError(ImageCode.INTERNAL, _OURS))
+            raise
+
+    def _keep(self, image: Claimed, seconds: float, result: Result) -> None:
+        is_failed = isinstance(result, ImageError)
+        if is_failed and self._parts.stopping.is_set():
+            return  # an attempt that we cut short ourselves does not count
+        self._records.append(_record_of(self._parts, image, seconds, result))
+        self._rest.discard(image.n)
 
     def _record(self, returned: list[int]) -> None:
         delivery = _persist(self._parts, self._taken, self._records, returned)
@@ -148,15 +170,10 @@ def _persist(parts: Parts, taken: Claim, records: list[Record], returned: list[i
     return parts.store.record_images(taken, records, returned)
 
 
-def _one(parts: Parts, taken: Claim, image: Claimed) -> Record:
-    started = time.monotonic()
-    try:
-        source, outputs = _make(parts, taken, image.url)
-    except ImageError as error:
-        if error.image_code is ImageCode.STORAGE_FAILED and (error.cause in _FULL_NAMES or parts.room.shortage()):
-            raise _NoRoomError from error  # the spool had no room
-        return _setback(parts, image, error, time.monotonic() - started)
-    return Record(n=image.n, seconds=round(time.monotonic() - started, 4), source=source, outputs=outputs)
+def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> Record:
+    if isinstance(result, ImageError):
+        return _setback(parts, image, result, seconds)
+    return Record(n=image.n, seconds=round(seconds, 4), source=result.source, outputs=result.outputs)
 
 
 def _setback(parts: Parts, image: Claimed, error: ImageError, seconds: float) -> Record:
@@ -172,46 +189,3 @@ def _setback(parts: Parts, image: Claimed, error: ImageError, seconds: float) ->
         error=ErrorInfo(code=error.image_code, message=error.detail),
         next_attempt_at=None if wait_s is None else parts.clock() + wait_s,
     )
-
-
-def _make(parts: Parts, taken: Claim, url: str) -> tuple[Source, list[Output]]:
-    fetched = parts.fetcher.fetch(url)
-    try:
-        known = parts.store.known_outputs(fetched.sha256, taken.fingerprint)
-        if known and all(parts.storage.has(keys.file_name(output.key, output.format)) for output in known[1]):
-            return known
-        compressed = parts.pool.compress(fetched.data, taken.submission.recipe)
-        try:
-            return _source(fetched, compressed), [_put(parts, taken, fetched, made) for made in compressed.outputs]
-        except BaseException:
-            _discard(compressed.outputs)  # those that were not put
-            raise
-    finally:
-        fetched.discard()
-
-
-def _source(fetched: Fetched, compressed: Compressed) -> Source:
-    return Source(
-        bytes=fetched.size,
-        format=compressed.format,
-        width=compressed.width,
-        height=compressed.height,
-        sha256=fetched.sha256,
-    )
-
-
-def _put(parts: Parts, taken: Claim, fetched: Fetched, made: Made) -> Output:
-    key = keys.output_key(fetched.sha256, taken.fingerprint, made.name)
-    try:
-        parts.storage.adopt(keys.file_name(key, made.format), Path(made.path))
-    except OSError as error:
-        if error.errno in _FULL:
-            raise _NoRoomError from error
-        message = "the output could not be stored; it is tried again"
-        raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
-    return Output(name=made.name, key=key, bytes=made.size, format=made.format, width=made.width, height=made.height)
-
-
-def _discard(outputs: list[Made]) -> None:
-    for made in outputs:
-        Path(made.path).unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Fetch → compress → put, for a few images together: what is small costs more to hand over than to compress.
+
+An image of a batch becomes `Finished` or an ImageError. The disk being full, or our being stopped, is neither: then the
+batch ends by `NoRoom` or `PoolClosed`, and what is not finished goes back as it came.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from imagemill.core import keys
+from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.job import Output, Source
+
+if TYPE_CHECKING:
+    from imagemill.db import Claim, Claimed
+    from imagemill.fetch import Fetched
+    from imagemill.imaging.protocol import Compressed, Made
+    from imagemill.pipeline.parts import Parts
+
+MOST_IMAGES: Final = 8
+MOST_BYTES: Final = 1 << 18
+"""A batch is compressed when it has so many images, or bytes: about 10 ms of work, so others need not wait long."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in _FULL)
+
+
+class NoRoom(Exception):
+    """The disk is full: images go back uncounted and work pauses."""
+
+
+class Finished(NamedTuple):
+    """A source that is compressed, and whose outputs are stored."""
+
+    source: Source
+    outputs: list[Output]
+
+
+Result: TypeAlias = Finished | ImageError
+
+
+class _Entry(NamedTuple):
+    image: Claimed
+    fetched: Fetched
+    seconds: float
+
+
+class Batch:
+    """Images of one claim. Use: `fetch` each, `compress` when it `is_full` and at the end, `discard` at last."""
+
+    def __init__(self, parts: Parts, taken: Claim) -> None:
+        self._parts = parts
+        self._taken = taken
+        self._entries: list[_Entry] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is worth a hand-over."""
+        return len(self._entries) >= MOST_IMAGES or sum(entry.fetched.size for entry in self._entries) >= MOST_BYTES
+
+    def fetch(self, image: Claimed) -> None:
+        """Download one source; ImageError where that fails, NoRoom where it cannot be kept."""
+        started = time.monotonic()
+        try:
+            fetched = self._parts.fetcher.fetch(image.url)
+        except ImageError as error:
+            if full := self._for_want_of_room(error):
+                raise full from error
+            raise
+        self._entries.append(_Entry(image, fetched, time.monotonic() - started))
+
+    def images(self) -> list[Claimed]:
+        """Return the images that are fetched and not yet compressed."""
+        return [entry.image for entry in self._entries]
+
+    def compress(self) -> list[tuple[Claimed, float, Result]]:
+        """Compress and put what is fetched; return each image, the seconds it took, and what became of it."""
+        started = time.monotonic()
+        results = self._made() if self._entries else {}
+        share = (time.monotonic() - started) / max(1, len(self._entries))
+        done = [(image, seconds + share, results[fetched.sha256]) for image, fetched, seconds in self._entries]
+        self.discard()
+        return done
+
+    def discard(self) -> None:
+        """Let go of the sources."""
+        for entry in self._entries:
+            entry.fetched.discard()
+        self._entries = []
+
+    def _made(self) -> dict[str, Result]:
+        sources = {entry.fetched.sha256: entry.fetched for entry in self._entries}
+        made: dict[str, Result] = dict(self._known(list(sources)))
+        unknown = [fetched for sha256, fetched in sources.items() if sha256 not in made]
+        if unknown:
+            recipe = self._taken.submission.recipe
+            results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe)
+            try:
+                for fetched, result in zip(unknown, results, strict=True):
+                    made[fetched.sha256] = self._stored(fetched, result)
+            except BaseException:
+                _remove(results)
+                raise
+        return made
+
+    def _known(self, sources: list[str]) -> dict[str, Finished]:
+        """Return what was made before and is still there."""
+        known = self._parts.store.known_outputs(sources, self._taken.fingerprint)
+        has = self._parts.storage.has
+        return {
+            sha256: Finished(source, outputs)
+            for sha256, (source, outputs) in known.items()
+            if all(has(keys.file_name(output.key, output.format)) for output in outputs)
+        }
+
+    def _stored(self, fetched: Fetched, result: Compressed | ImageError) -> Result:
+        if isinstance(result, ImageError):
+            if full := self._for_want_of_room(result):
+                raise full
+            return result
+        source = Source(fetched.size, result.format, result.width, result.height, fetched.sha256)
+        try:
+            return Finished(source, [self._put(fetched, made) for made in result.outputs])
+        except ImageError as error:
+            _remove([result])
+            return error
+
+    def _put(self, fetched: Fetched, made: Made) -> Output:
+        key = keys.output_key(fetched.sha256, self._taken.fingerprint, made.name)
+        try:
+            self._parts.storage.adopt(keys.file_name(key, made.format), Path(made.path))
+        except OSError as error:
+            if error.errno in _FULL:
+                raise NoRoom from error
+            message = "the output could not be stored; it is tried again"
+            raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
+        return Output(made.name, key, made.size, made.format, made.width, made.height)
+
+    def _for_want_of_room(self, error: ImageError) -> NoRoom | None:
+        """Say whether an image failed because there is no room in the spool: as little its fault as in the storage."""
+        is_full = error.cause in _FULL_NAMES or self._parts.room.shortage() is not None
+        return NoRoom() if error.image_code is ImageCode.STORAGE_FAILED and is_full else None
+
+
+def _remove(results: list[Compressed | ImageError]) -> None:
+    """Remove from the spool what was made and could not be put."""
+    for result in results:
+        for made in () if isinstance(result, ImageError) else result.outputs:
+            Path(made.path).unlink(missing_ok=True)
