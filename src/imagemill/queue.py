@@ -136,6 +136,8 @@ class Queue:
         if self._consumer is None:
             return True
         self._consumer.stop_flag.set()
+        with self._huey.bell:
+            self._huey.bell.notify_all()
         return self.wait(grace_s)
 
     def wait(self, grace_s: float) -> bool:
