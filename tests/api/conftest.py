@@ -44,6 +44,11 @@ class Site:
         with contextlib.closing(sqlite3.connect(self.folders.database)) as database:
             database.execute(f"DROP TABLE {name}")
 
+    def spoil_jobs(self) -> None:
+        """Make every job unreadable: a mistake of ours, as far as a client is concerned."""
+        with contextlib.closing(sqlite3.connect(self.folders.database)) as database, database:
+            database.execute("UPDATE job SET submission = 'a job, but no JSON'")
+
     def client(self, token: str | None = ADMIN) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=10, trust_env=False)

@@ -129,9 +129,19 @@ def test_every_refusal_is_a_problem(client: httpx.Client, method: str, path: str
 
 
 def test_an_error_of_a_route_leaks_nothing(fresh: Site, caplog: pytest.LogCaptureFixture) -> None:
-    fresh.break_table("job")
+    fresh.submit()
+    fresh.spoil_jobs()
     with fresh.client() as client:
         body = client.get("/api/v1/jobs").json()
     assert (body["status"], body["code"]) == (500, "internal")
-    assert "job" not in body["detail"]
+    assert "JSON" not in body["detail"]
     assert body["instance"] in caplog.text
+
+
+def test_a_database_that_does_not_answer_is_said_to(fresh: Site) -> None:
+    fresh.break_table("job")
+    with fresh.client() as client:
+        answer = client.get("/api/v1/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "job" not in answer.json()["detail"]
