@@ -47,7 +47,7 @@ python_is_debians() { "$PYTHON" -c 'import sys; sys.exit(sys.base_prefix != "/us
 
 # pillow-simd is built from source and drops a codec when its header is missing; nginx is the tests' origin server.
 system_packages() {
-    echo build-essential pkg-config libjpeg62-turbo-dev zlib1g-dev libwebp-dev liblcms2-dev libtiff-dev libopenjp2-7-dev nginx-light
+    echo build-essential pkg-config libjpeg62-turbo-dev zlib1g-dev libwebp-dev liblcms2-dev libtiff-dev libopenjp2-7-dev curl nginx-light
     if ! command -v "$PYTHON" >/dev/null || python_is_debians; then echo python3 python3-dev python3-venv; fi
 }
 
