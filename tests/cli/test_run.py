@@ -7,8 +7,10 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -86,6 +88,23 @@ def test_the_same_command_again_is_done_at_once_and_asks_the_origin_nothing(orig
     assert "1 of them by an earlier run" in err
     assert (tmp_path / "shop.out.csv").read_bytes() == first
     assert origin.hits["/2.jpg"] == hits
+
+
+def test_a_picture_that_somebody_removed_is_made_again(origin: Origin, tmp_path: Path) -> None:
+    write_sheet(tmp_path, [f"{origin.url}/1.jpg", f"{origin.url}/3.jpg"])
+    assert imagemill(tmp_path, "run", "shop.csv")[0] == 0
+    sheet = (tmp_path / "shop.out.csv").read_text()
+    pictures = {link: Path(urlsplit(link).path).read_bytes() for (link,) in links(sheet)}
+    with closing(sqlite3.connect(tmp_path / "shop-images/.imagemill/imagemill.db")) as database, database:
+        long_ago = "UPDATE output SET created_at = created_at - 3600 WHERE id = 1 RETURNING key"
+        ((removed,),) = database.execute(long_ago).fetchall()
+    next((tmp_path / "shop-images").rglob(f"{removed}.jpg")).unlink()
+    code, _, err = imagemill(tmp_path, "run", "shop.csv")
+    assert code == 0, err
+    assert "1 of them by an earlier run" in err
+    assert "2/2 images (100 %)" in err
+    assert {link: Path(urlsplit(link).path).read_bytes() for link in pictures} == pictures
+    assert (tmp_path / "shop.out.csv").read_text() == sheet
 
 
 def test_recipe_flags_public_url_and_report(origin: Origin, tmp_path: Path) -> None:

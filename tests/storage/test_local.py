@@ -118,3 +118,15 @@ def test_the_file_and_its_folders_are_flushed(outputs: Path, monkeypatch: pytest
     storage.put(OTHER, b"x")
     names = [path.name.split(".")[0] for path in flushed]
     assert names == ["outputs", NAME.split(".")[0], "01", OTHER.split(".")[0], "01"]
+
+
+@needs_posix
+def test_what_cannot_be_looked_at_is_not_said_to_be_gone(outputs: Path) -> None:
+    storage = LocalStorage(outputs)
+    folder = outputs / NAME[:2]
+    folder.symlink_to(folder)  # a disk that fails, as far as root can be refused
+    with pytest.raises(OSError, match="symbolic links"):
+        storage.has(NAME)
+    folder.unlink()
+    folder.touch()
+    assert not storage.has(NAME)

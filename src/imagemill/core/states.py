@@ -38,6 +38,7 @@ class Move(StrEnum):
     FAIL = "fail"
     CANCEL = "cancel"
     RETRY = "retry"
+    LOSE = "lose"
 
 
 TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
@@ -50,6 +51,7 @@ TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
     (ImageState.RUNNING, Move.CANCEL): ImageState.CANCELLED,
     (ImageState.FAILED, Move.RETRY): ImageState.PENDING,
     (ImageState.CANCELLED, Move.RETRY): ImageState.PENDING,
+    (ImageState.DONE, Move.LOSE): ImageState.PENDING,
 }
 
 OPEN: Final = frozenset({ImageState.PENDING, ImageState.RUNNING})

@@ -44,10 +44,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE source (
             sha256 TEXT PRIMARY KEY, bytes INTEGER NOT NULL, format TEXT NOT NULL, width INTEGER NOT NULL,
             height INTEGER NOT NULL) WITHOUT ROWID""",
+        # The id tells in which order outputs were stored: `recent_outputs` walks it backwards.
         """CREATE TABLE output (
-            key TEXT PRIMARY KEY, source_sha256 TEXT NOT NULL, fingerprint TEXT NOT NULL, name TEXT NOT NULL,
-            bytes INTEGER NOT NULL, format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-            created_at REAL NOT NULL) WITHOUT ROWID""",
+            id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, source_sha256 TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            name TEXT NOT NULL, bytes INTEGER NOT NULL, format TEXT NOT NULL, width INTEGER NOT NULL,
+            height INTEGER NOT NULL, created_at REAL NOT NULL)""",
         "CREATE INDEX output_source ON output (source_sha256, fingerprint)",
         """CREATE TABLE delivery (
             id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, job_id INTEGER NOT NULL, event TEXT NOT NULL,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from imagemill.db.deliveries import Deliveries
 from imagemill.db.images import Images
+from imagemill.db.losses import Losses
 from imagemill.db.places import Places
 from imagemill.db.tokens import Tokens
 
 
-class Store(Images, Places, Deliveries, Tokens):
+class Store(Images, Places, Losses, Deliveries, Tokens):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 
     def ping(self) -> None:

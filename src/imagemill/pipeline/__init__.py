@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imagemill.pipeline import callbacks, images, sheets
+from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.intake import Accepted, Intake
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
@@ -53,14 +53,16 @@ class Pipeline:
     def recover(self, *, at_start: bool = False) -> list[Step]:
         """Pick up what was interrupted: leases, ends of jobs, callbacks, work.
 
-        At the start nobody else holds anything (the data folder is locked), so every lease is given back and the spool
-        is emptied; later only those that have run out.
+        At the start nobody else holds anything (the data folder is locked), so every lease is given back, the spool
+        is emptied, and what the power may have taken is looked for; later only leases that have run out are.
         """
         store = self._parts.store
         if at_start:
             store.release_deliveries()
             self._forget_strays()
         store.release_leases(before=None if at_start else self._parts.clock())
+        if at_start:
+            losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
         ended: list[Step] = [Notify(delivery) for delivery in store.finish_idle_jobs()]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]

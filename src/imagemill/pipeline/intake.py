@@ -15,6 +15,7 @@ from imagemill.core import keys
 from imagemill.core.job import Job, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.db import NewJob, Staging
+from imagemill.pipeline.losses import lose_missing
 from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
 
@@ -61,7 +62,8 @@ class Intake:
         """Make it a job. When this returns, the job is on the disk and its work is asked for.
 
         SheetError lists every fault; RequestError where the callback may not be called. With `continue_same` an earlier
-        job of the same bytes that asks for the same is returned instead of a new one.
+        job of the same bytes that asks for the same is returned instead of a new one; pictures of it that somebody has
+        removed are made again.
         """
         try:
             self._stage(self._reader.close())
@@ -104,8 +106,16 @@ class Intake:
     def _accept(self, submission: Submission, owner: str, filename: str, *, continue_same: bool) -> Accepted:
         sha256 = self._digest.hexdigest()
         same = self._parts.store.same_job(sha256, submission, owner) if continue_same else None
+        if same:
+            self._continue(same)
         uid = same or self._insert(submission, owner, filename, sha256)
         return Accepted(job=self._parts.store.job(uid), warnings=list(self._reader.warnings))
+
+    def _continue(self, uid: str) -> None:
+        store = self._parts.store
+        if lose_missing(self._parts, store.done_outputs(uid)):
+            # What is lost may have been other jobs' too.
+            self._perform([Work(job.id, job.priority) for job in store.open_jobs()])
 
     def _insert(self, submission: Submission, owner: str, filename: str, sha256: str) -> str:
         now = self._parts.clock()

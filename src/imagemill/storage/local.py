@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,13 @@ class LocalStorage:
 
     def has(self, name: str) -> bool:
         """Say whether a file of that name is there."""
-        return self._place(name).is_file()
+        # Asked of every picture of a run at once: 5 µs, and 11 by way of a Path. A disk that cannot be read raises:
+        # `os.path.isfile` would say that all is lost.
+        try:
+            found = os.stat(f"{self._root}/{checked(name)[:_SHARD]}/{name}")  # noqa: PTH116
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(found.st_mode)
 
     def path(self, name: str) -> Path | None:
         """Return the file of a name."""

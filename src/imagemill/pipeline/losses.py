@@ -1,0 +1,30 @@
+"""Nothing is marked done that is not stored: what the power took, or somebody removed, is made again."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from imagemill.pipeline.parts import Parts
+
+log = logging.getLogger(__name__)
+
+SETTLED_S: Final = 60.0
+"""An output recorded so long before the newest one is on the disk with its name.
+
+Outputs are flushed before they are renamed into the storage, but the folder is not, for each: too dear. ext4, XFS and
+NTFS keep a rename before any later flush in order; btrfs need not, and writes all by itself after 30 s (`commit=` in
+btrfs(5); 5 s in ext4(5)). This is twice the longest.
+"""
+
+
+def lose_missing(parts: Parts, names: Iterable[str]) -> bool:
+    """Put images whose outputs are not stored back to pending; say whether there was any."""
+    missing = [name for name in names if not parts.storage.has(name)]
+    if missing:
+        images = parts.store.lose_outputs(missing)
+        log.warning("%d stored pictures are gone: %d images are made again", len(missing), images)
+    return bool(missing)
