@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -236,8 +237,17 @@ def test_interrupted_while_the_sheet_comes_in_it_leaves_nothing(tmp_path: Path) 
 
 
 def has_done(folder: Path, count: int) -> bool:
-    """Say whether so many pictures lie in the images folder."""
-    return sum(".imagemill" not in path.parts for path in (folder / "shop-images").rglob("*.jpg")) >= count
+    """Say whether so many images are recorded as done: their files are there a moment before."""
+    path = folder / "shop-images/.imagemill/imagemill.db"
+    if not path.is_file():
+        return False
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        is_made = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'image'").fetchone()
+        return bool(is_made) and count_done(database) >= count
+
+
+def count_done(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT count(*) FROM image WHERE state = 'done'").fetchone()[0])
 
 
 def wake(origin: Origin, path: str, name: str) -> None:

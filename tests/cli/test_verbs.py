@@ -16,7 +16,8 @@ import pytest
 
 from imagemill import __version__
 from imagemill.cli import VERBS, console, main, recipe_flags
-from imagemill.cli.run import places_of, settings_of, trouble
+from imagemill.cli.paths import places_of
+from imagemill.cli.run import settings_of, trouble
 from imagemill.cli.serve import is_journal
 from imagemill.core.errors import NotFoundError, RequestError, SettingError, StartError
 from imagemill.core.recipe import Recipe, Thumbnail

@@ -19,7 +19,7 @@ from imagemill.core.states import JobState
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
-    from imagemill.cli.run import Places
+    from imagemill.cli.paths import Places
 
 _WARNINGS = 5
 _CODES = {JobState.COMPLETED: ExitCode.DONE, JobState.PARTIAL: ExitCode.PARTIAL}

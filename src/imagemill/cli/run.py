@@ -12,7 +12,8 @@ import click
 import msgspec
 
 from imagemill.cli import console, progress, recipe_flags, stopping
-from imagemill.cli.footprint import is_stream, undone_unless_kept, write_whole
+from imagemill.cli.footprint import undone_unless_kept, write_whole
+from imagemill.cli.paths import Places, places_of
 from imagemill.core.job import Job, Submission
 
 if TYPE_CHECKING:
@@ -29,20 +30,6 @@ _READ_BYTES: Final = 1 << 18
 _LOOK_EVERY_S: Final = 0.2
 _LOOK_SHARE: Final = 10
 """Looking takes at most this part of the time: counting a million images is not free."""
-
-
-class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run reads and writes; `-` is standard input or output."""
-
-    sheet: str
-    output: str
-    images: Path
-    report: str | None
-
-    @property
-    def filename(self) -> str:
-        """The sheet's name, as the job keeps it."""
-        return "sheet.csv" if self.sheet == "-" else Path(self.sheet).name
 
 
 @click.command(
@@ -99,17 +86,6 @@ def run(
         errors_column=errors_column,
     )
     return tell(lambda: compress(settings, places, submission), as_json=as_json)
-
-
-def places_of(sheet: str, output: str | None, images: Path | None, report: str | None) -> Places:
-    """Return where a run writes: beside the sheet where nothing else was said, in this folder for standard input."""
-    source = Path("sheet.csv") if sheet == "-" else Path(sheet)
-    target = output or str(source.with_name(f"{source.stem}.out.csv"))
-    beside = source if is_stream(target) else Path(target)
-    folder = images or beside.with_name(f"{source.stem}-images")
-    if target != "-" and Path(target).resolve() == Path(sheet).resolve():
-        raise click.UsageError("the output would overwrite the sheet: name another file by -o")
-    return Places(sheet=sheet, output=target, images=folder.absolute(), report=report)
 
 
 def settings_of(settings: Settings, places: Places, public_url: str | None) -> Settings:
