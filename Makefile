@@ -1,6 +1,7 @@
 # `make help` lists what can be asked for. Only `setup` downloads anything.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+PROGRAM := dist/imagemill/imagemill
 
 .PHONY: setup run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
@@ -16,18 +17,22 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## lint, then every test, with coverage: core 100 %, the whole 90 %
+test: lint $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage combine --quiet 2>/dev/null
+	@rm -f .coverage.* # of processes that were killed while they wrote it
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='src/imagemill/core/*' --fail-under=100
 
 bench: setup ## how fast it is here, in images per second
 	$(BIN)/python -m tests.bench
 
-binary: setup ## dist/imagemill/imagemill, a folder that needs no Python
-	$(BIN)/pyinstaller --noconfirm --log-level WARN pyinstaller.spec
+binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
+
+$(PROGRAM): pyinstaller.spec requirements.lock $(shell find src -type f -name '*.[pchj]*' -not -path '*/__pycache__/*') | setup
+	$(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
+	@touch $@
 
 lock: setup ## the locks anew from pyproject.toml: newest allowed versions, hashes, no addresses
 	rm -f uv.lock
