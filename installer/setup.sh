@@ -31,7 +31,7 @@ wait_for_the_other_setup() {
 fingerprint() {
     echo "$ENGINE $(version_of "$PYTHON")"
     cat requirements.lock pyproject.toml installer/setup.sh installer/uv.txt installer/swagger.txt installer/pillow.txt
-    for native in setup.py src/imagemill/imaging/*.c; do
+    for native in src/imagemill/imaging/*.[ch]; do
         if [ -f "$native" ]; then cat "$native"; fi
     done
 }
@@ -181,6 +181,7 @@ install_requirements
 check_engine
 vendor_swagger
 uv_install --no-build-isolation --reinstall-package imagemill --editable .
+"$VENV/bin/python" -c 'import imagemill.imaging._requant' 2>/dev/null || say "the native codec was not built; JPEGs take the slower way through pixels"
 rm -rf src/imagemill.egg-info # made on the way; beside the installed metadata it would be a second imagemill
 compile_bytecode src "$VENV/lib" || say "some libraries could not be compiled ahead; they are at their first import"
 stamp >"$VENV/setup-stamp"

@@ -47,7 +47,7 @@ def test_an_orientation_of_the_wrong_type_counts_as_none() -> None:
 
 
 def test_a_credit_is_what_pillow_reads() -> None:
-    block = exif.credit(exif.Tags(6, b"Bo", b"all rights with a somewhat longer line"))
+    block = exif.written(exif.Tags(1, b"Bo", b"all rights with a somewhat longer line"))
     read = Image.Exif()
     read.load(block)
     assert dict(read) == {0x013B: "Bo", 0x8298: "all rights with a somewhat longer line"}
@@ -55,7 +55,7 @@ def test_a_credit_is_what_pillow_reads() -> None:
 
 
 def test_no_credit_no_block() -> None:
-    assert exif.credit(exif.Tags(6)) == b""
+    assert exif.written(exif.Tags()) == b""
 
 
 def test_upright_changes_two_bytes_at_most() -> None:

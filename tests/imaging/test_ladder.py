@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import pytest
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe, Thumbnail
-from imagemill.imaging import encode, ladder, strip
+from imagemill.imaging import coefficients, encode, ladder, pixels, strip
 from imagemill.imaging.protocol import Limits
 from tests.imaging.pictures import (
     LIMITS,
@@ -203,12 +204,20 @@ def test_the_source_itself_is_published_when_nothing_smaller_came_out(form: str,
 
 
 def test_metadata_is_stripped_from_a_source_that_is_published() -> None:
-    block = _exif(camera="SECRET CAMERA")
-    data = written(photo(), "jpeg", quality=2, optimize=True, exif=block, comment=b"SECRET")
-    piece = compressed(data)
-    assert piece.data == strip.stripped("jpeg", data)
-    assert len(piece.data) < len(data)
-    assert compressed(data, metadata="keep").data == data
+    once = compressed(written(quarters(), "png", quality=5), format="keep").data
+    text = b"SECRET\x00camera"
+    data = (
+        once[:33] + len(text).to_bytes(4, "big") + b"tEXt" + text + crc32(b"tEXt" + text).to_bytes(4, "big") + once[33:]
+    )
+    assert opened(data).info["SECRET"] == "camera"
+    assert compressed(data, format="keep").data == strip.stripped("png", data) == once
+
+
+def test_a_jpeg_that_cannot_get_smaller_loses_its_metadata() -> None:
+    once = compressed(written(photo(), "jpeg", quality=95)).data
+    segment = b"\xff\xe1\x00\x0eExif\x00\x00SECRET" + b"\xff\xfe\x00\x08SECRET"
+    data = once[:20] + segment + once[20:]
+    assert compressed(data).data == strip.stripped("jpeg", data) == once
 
 
 @pytest.mark.parametrize("quality", [10, 30, 45, 50, 75, 95, 100])
@@ -228,7 +237,7 @@ def test_quality_is_never_above_the_sources() -> None:
 
 def test_jpeg_is_written_with_halved_chroma_and_progressive_if_asked() -> None:
     data = written(photo(500, 500), "jpeg", quality=95, subsampling=0)
-    for wanted, is_progressive in (("auto", False), ("no", False), ("yes", True)):
+    for wanted, is_progressive in (("no", False), ("yes", True)):
         image = opened(compressed(data, progressive=wanted).data)
         assert JpegImagePlugin.get_sampling(image) == 2
         assert bool(image.info.get("progressive")) is is_progressive
@@ -245,7 +254,7 @@ def test_jpeg_is_written_with_halved_chroma_and_progressive_if_asked() -> None:
 def test_metadata(form: str, metadata: str, kept: set[str]) -> None:
     block = _exif(6, artist="Ann", rights="all rights", camera="SECRET CAMERA")
     how = {"comment": b"SECRET"} if form == "jpeg" else {}
-    piece = compressed(written(photo(300, 200), form, exif=block, **how), format="keep", metadata=metadata)
+    piece = compressed(written(photo(320, 240), form, exif=block, **how), format="keep", metadata=metadata)
     assert {str(value) for value in opened(piece.data).getexif().values()} - {"1"} == kept
     assert metadata == "keep" or b"SECRET" not in piece.data
 
@@ -308,3 +317,76 @@ def test_flipped_bits_end_in_an_output_or_a_named_error(form: str) -> None:
             assert error.image_code is not ImageCode.INTERNAL  # noqa: PT017 — an output is right as well
         else:
             assert opened(piece.data).size == (piece.width, piece.height)
+
+
+# The first rung
+
+
+def test_a_jpeg_of_any_sides_is_shown_upright() -> None:
+    """Sides that no lossless turn allows: the pixels stay, and a minimal EXIF turns them in the viewer."""
+    stored = quarters(100, 70)
+    data = written(stored, "jpeg", quality=95, exif=_exif(6, camera="SECRET", artist="Ann"))
+    for metadata, kept in (("strip", set()), ("copyright", {"Ann"}), ("keep", {"Ann", "SECRET"})):
+        result = ladder.compress(data, Recipe(metadata=metadata), LIMITS)  # type: ignore[arg-type]
+        piece, image = result.pieces[0], opened(result.pieces[0].data)
+        assert (result.width, result.height) == (piece.width, piece.height) == (70, 100)
+        assert image.size == (100, 70)
+        tags = dict(image.getexif())
+        assert tags.pop(0x0112) == 6
+        assert set(tags.values()) == kept
+        assert apart(ImageOps.exif_transpose(image), stored.transpose(Image.Transpose.ROTATE_270)) < 8
+
+
+@pytest.mark.parametrize("size", [100, 70_000])
+def test_a_profile_survives_whole_unless_it_is_srgb(size: int) -> None:
+    profile = _wide_gamut() + bytes(size)
+    profile = len(profile).to_bytes(4, "big") + profile[4:]
+    data = written(photo(), "jpeg", quality=95, icc_profile=profile)
+    assert opened(compressed(data).data).info["icc_profile"] == profile
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert "icc_profile" not in opened(compressed(written(photo(), "jpeg", quality=95, icc_profile=srgb)).data).info
+
+
+def _wide_gamut() -> bytes:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace("sRGB built-in".encode("utf-16-be"), "Wide built-in".encode("utf-16-be")).replace(
+        b"sRGB", b"Wide"
+    )
+
+
+def test_thumbnails_beside_a_main_output_that_needs_no_pixels() -> None:
+    recipe = Recipe(thumbnails=(Thumbnail(100, 100), Thumbnail(64, 64, "contain")))
+    source = photo(1600, 1200)
+    result = ladder.compress(written(source, "jpeg", quality=95), recipe, LIMITS)
+    assert [piece[3:] for piece in result.pieces] == [(1600, 1200), (100, 100), (64, 48)]
+    assert apart(opened(result.pieces[0].data), source) < 2
+    assert apart(opened(result.pieces[2].data), source.resize((64, 48), Image.Resampling.LANCZOS)) < 3
+
+
+@pytest.mark.parametrize("form", ["webp", "png"])
+def test_other_formats_take_pixels(form: str) -> None:
+    assert compressed(written(photo(), "jpeg"), format=form).format == form
+
+
+def test_without_the_module_jpegs_take_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(photo(500, 400), "jpeg", quality=95)
+    monkeypatch.setattr(coefficients, "IS_BUILT", False)
+    assert coefficients.library() == ""
+    assert apart(opened(compressed(data).data), photo(500, 400)) < 2
+
+
+def test_what_the_module_declines_takes_pixels() -> None:
+    for data in (
+        written(photo().convert("CMYK"), "jpeg", quality=95),
+        written(photo(), "jpeg", quality=95, keep_rgb=True),
+    ):
+        assert opened(compressed(data).data).size == (256, 256)
+    whole = written(photo(), "jpeg", quality=95)
+    assert opened(compressed(whole[:-2]).data).size == (256, 256)  # all there but its end, of which libjpeg warns
+
+
+def test_metadata_too_long_for_a_segment_takes_pixels() -> None:
+    source = pixels.opened(written(photo(), "jpeg", quality=95), LIMITS)
+    source = source._replace(exif=b"Exif\x00\x00MM\x00*" + bytes(70_000))
+    assert coefficients.made(source, Recipe(metadata="keep"), LIMITS) is None
+    assert coefficients.made(source, Recipe(), LIMITS) is not None

@@ -39,8 +39,11 @@ def describe() -> dict[str, str]:
     """Return name, version and the versions of the codecs inside. Loads Pillow's core, decodes nothing."""
     from PIL import features  # noqa: PLC0415 — `check` and `name` stay light
 
+    from imagemill.imaging import coefficients  # noqa: PLC0415 — as above
+
     codecs = {label: str(features.version(feature)) for feature, label in _CODECS.items() if features.check(feature)}
-    return {"engine": name(), "version": _pil_version(), **codecs}
+    without = "absent: JPEGs take the slower way through pixels"
+    return {"engine": name(), "version": _pil_version(), "requantiser": coefficients.library() or without, **codecs}
 
 
 def _pil_version() -> str:

@@ -6,6 +6,7 @@ Only the first directory is looked at, each entry once. Layout: TIFF 6.0, sectio
 from __future__ import annotations
 
 import binascii
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,7 @@ _SHORT: Final = 3
 _INLINE: Final = 4
 _PREFIX: Final = b"Exif\x00\x00"
 _ORIENTATIONS: Final = range(1, 9)
+_XMP_ORIENTATION: Final = re.compile(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>')
 
 
 class Tags(NamedTuple):
@@ -67,19 +69,38 @@ def upright(blob: bytes) -> bytes:
     return _PREFIX + bytes(tiff) if blob else b""
 
 
-def credit(tags: Tags) -> bytes:
-    """Return a new block with artist and copyright alone; empty when there is neither."""
+def written(tags: Tags) -> bytes:
+    """Return a new block with these tags alone; empty when they say nothing."""
     texts = [(tag, text + b"\x00") for tag, text in ((ARTIST, tags.artist), (COPYRIGHT, tags.copyright)) if text]
-    if not texts:
+    is_turned = tags.orientation != 1
+    number = len(texts) + is_turned
+    if not number:
         return b""
-    at = 8 + 2 + 12 * len(texts) + 4
-    entries, values = b"", b""
+    at = 8 + 2 + 12 * number + 4
+    entries = struct.pack(">HHIHH", ORIENTATION, _SHORT, 1, tags.orientation, 0) if is_turned else b""
+    values = b""
     for tag, text in texts:
         inline = len(text) <= _INLINE
         entries += struct.pack(">HHI", tag, _ASCII, len(text))
         entries += text.ljust(_INLINE, b"\x00") if inline else struct.pack(">I", at + len(values))
         values += b"" if inline else text
-    return _PREFIX + b"MM\x00*" + struct.pack(">IH", 8, len(texts)) + entries + bytes(4) + values
+    return _PREFIX + b"MM\x00*" + struct.pack(">IH", 8, number) + entries + bytes(4) + values
+
+
+def kept(blob: bytes, tags: Tags, metadata: str, *, is_upright: bool) -> bytes:
+    """Return the block that a recipe's `metadata` leaves, for pixels that are upright or still have to be turned."""
+    if metadata == "keep" and blob:
+        return upright(blob) if is_upright else blob
+    orientation = 1 if is_upright else tags.orientation
+    return written(tags._replace(orientation=orientation) if metadata != "strip" else Tags(orientation))
+
+
+def packet(info: dict[Any, Any], *, is_upright: bool) -> bytes:
+    """Return the XMP beside the pixels; its own orientation goes where they are upright now."""
+    raw = info.get("xmp") or b""
+    if not isinstance(raw, bytes):
+        return b""
+    return _XMP_ORIENTATION.sub(b"", raw) if is_upright else raw
 
 
 def _entries(tiff: bytes) -> Iterator[tuple[str, _Entry]]:

@@ -1,4 +1,4 @@
-"""Which way an image goes: pixels through Pillow, or the source itself when nothing smaller came out. Each is checked.
+"""Which way an image goes: coefficients (JPEG), pixels, or the source itself when nothing got smaller. Each is checked.
 
 `format` means: jpeg, png, webp: that. keep: the source's own if it is one of jpeg png webp gif, else as auto.
 auto: JPEG, WebP and animations stay; real transparency becomes PNG; of the rest photographs become JPEG, flat
@@ -7,18 +7,16 @@ graphics PNG.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from PIL import Image
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe, Thumbnail
-from imagemill.imaging import colour, encode, exif, frames, pixels, sizes, strip
+from imagemill.imaging import coefficients, colour, encode, exif, frames, pixels, sizes, strip
 from imagemill.imaging.protocol import Limits
 
 _WEB: Final = frozenset({"jpeg", "png", "webp", "gif"})
-_XMP_ORIENTATION: Final = re.compile(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>')
 
 
 class Piece(NamedTuple):
@@ -43,13 +41,36 @@ class Result(NamedTuple):
 def compress(data: bytes, recipe: Recipe, limits: Limits) -> Result:
     """Compress one source by a recipe; ImageError says why it cannot be."""
     source = pixels.opened(data, limits)
-    if frames.is_kept(source, recipe):
+    requantised = _requantised(source, recipe, limits)
+    if requantised is not None:
+        pieces = [requantised, *_thumbnails_alone(source, recipe)]
+    elif frames.is_kept(source, recipe):
         picture, made = _moving(source, recipe)
+        pieces = [made, *_thumbnails(source, picture, recipe)]
     else:
         picture = pixels.decoded(source, recipe)
-        made = _still(source, picture, recipe)
-    pieces = [made, *(_thumbnail(source, picture, recipe, each) for each in recipe.thumbnails)]
+        pieces = [_still(source, picture, recipe), *_thumbnails(source, picture, recipe)]
     return Result(source.format, source.width, source.height, [_checked(piece) for piece in pieces])
+
+
+def _requantised(source: pixels.Source, recipe: Recipe, limits: Limits) -> Piece | None:
+    """Return the main output if it can be had without pixels."""
+    size = source.width, source.height
+    if recipe.format not in {"auto", "keep", "jpeg"} or sizes.main(*size, recipe) != size:
+        return None
+    data = coefficients.made(source, recipe, limits)
+    return None if data is None else _smaller(source, recipe, Piece("image", data, "jpeg", *size))
+
+
+def _thumbnails_alone(source: pixels.Source, recipe: Recipe) -> list[Piece]:
+    """Decode for the thumbnails no more than they need, for the main output is there already."""
+    if not recipe.thumbnails:
+        return []
+    return _thumbnails(source, pixels.decoded(source, recipe, with_main=False), recipe)
+
+
+def _thumbnails(source: pixels.Source, picture: pixels.Picture, recipe: Recipe) -> list[Piece]:
+    return [_thumbnail(source, picture, recipe, each) for each in recipe.thumbnails]
 
 
 def _still(source: pixels.Source, picture: pixels.Picture, recipe: Recipe) -> Piece:
@@ -111,28 +132,13 @@ def _look(source: pixels.Source, picture: pixels.Picture, recipe: Recipe, form: 
         is_progressive=recipe.progressive == "yes",
         is_lossless=form == "webp" and _is_lossless(source) and not encode.is_photographic(picture.image),
         profile=picture.profile,
-        exif=_exif(source, recipe),
-        xmp=_xmp(source) if recipe.metadata == "keep" else b"",
+        exif=exif.kept(source.exif, source.tags, recipe.metadata, is_upright=True),
+        xmp=exif.packet(source.image.info, is_upright=True) if recipe.metadata == "keep" else b"",
     )
 
 
 def _is_lossless(source: pixels.Source) -> bool:
     return source.format not in {"jpeg", "webp"} or b"VP8L" in source.data[12:64]
-
-
-def _exif(source: pixels.Source, recipe: Recipe) -> bytes:
-    match recipe.metadata:
-        case "keep" if source.exif:
-            return exif.upright(source.exif)
-        case "keep" | "copyright":
-            return exif.credit(source.tags)
-        case _:
-            return b""
-
-
-def _xmp(source: pixels.Source) -> bytes:
-    raw = source.image.info.get("xmp") or b""
-    return _XMP_ORIENTATION.sub(b"", raw) if isinstance(raw, bytes) else b""
 
 
 def _smaller(source: pixels.Source, recipe: Recipe, made: Piece) -> Piece:
@@ -155,7 +161,7 @@ def _clean(source: pixels.Source, recipe: Recipe) -> bytes | None:
         return None
     if recipe.metadata == "keep":
         return source.data
-    if recipe.metadata == "copyright" and exif.credit(source.tags):
+    if recipe.metadata == "copyright" and (source.tags.artist or source.tags.copyright):
         return None
     return strip.stripped(source.format, source.data)
 

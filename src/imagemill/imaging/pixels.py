@@ -107,12 +107,12 @@ def opened(data: bytes, limits: Limits) -> Source:
     return Source(form, data, image, frames, block, tags, width, height)
 
 
-def decoded(source: Source, recipe: Recipe) -> Picture:
+def decoded(source: Source, recipe: Recipe, *, with_main: bool = True) -> Picture:
     """Decode once for all sizes: a JPEG no larger than the outputs need, which its format makes cheap (`draft`)."""
     image = source.image
     with reading(source.format, source.data):
         if source.format == "jpeg":
-            wide, high = sizes.needed(source.width, source.height, recipe)
+            wide, high = sizes.needed(source.width, source.height, recipe, with_main=with_main)
             if (wide, high) != (source.width, source.height):
                 image.draft(None, (wide, high) if source.tags.orientation < _SWAPS_SIDES else (high, wide))
         image.load()
@@ -168,7 +168,8 @@ def _check_pixels(size: tuple[int, int], frames: int, limits: Limits) -> None:
 
 
 def header(form: str, data: bytes) -> tuple[int, int]:
-    """Open an output again and return its sides: nothing is published that cannot be opened."""
+    """Open an output again and return its sides as displayed: nothing is published that cannot be opened."""
     image: Any = PLUGINS[form](io.BytesIO(data))
     width, height = image.size
-    return width, height
+    is_lying = form == "jpeg" and exif.read(exif.block(image.info)).orientation >= _SWAPS_SIDES
+    return (height, width) if is_lying else (width, height)

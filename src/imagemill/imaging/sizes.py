@@ -41,12 +41,13 @@ def whole(width: int, height: int) -> Box:
     return 0.0, 0.0, float(width), float(height)
 
 
-def needed(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
-    """Return the smallest sides that a decoder may deliver for all outputs together."""
+def needed(width: int, height: int, recipe: Recipe, *, with_main: bool = True) -> tuple[int, int]:
+    """Return the smallest sides that a decoder may deliver for all outputs together, or for the thumbnails alone."""
     wide, high = main(width, height, recipe)
-    if (wide, high) == (width, height):
+    if with_main and (wide, high) == (width, height):
         return width, height
-    scale = max([wide / width, high / height, *(_scale(width, height, each) for each in recipe.thumbnails)]) * _GAP
+    scales = [_scale(width, height, each) for each in recipe.thumbnails]
+    scale = max([*scales, wide / width, high / height] if with_main else scales) * _GAP
     return _at_most(width, scale), _at_most(height, scale)
 
 
