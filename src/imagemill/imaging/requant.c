@@ -211,7 +211,7 @@ static void plan_steps(work *all, int number) {
     }
     for (int at = 0; at < BLOCK; at++) {
         const int y = to->halves_y ? at / 16 : at / 8, x = to->halves_x ? at % 8 / 2 : at % 8;
-        const unsigned old = to->old_step[y * 8 + x] / (to->halves_x || to->halves_y ? 2 : 1);
+        const unsigned old = to->old_step[y * 8 + x] / (to->halves_x || to->halves_y ? 2U : 1U);
         const unsigned step = target_step(number, at, all->order->quality);
         to->step[at] = (uint16_t)(step > old ? step : old);
     }
@@ -239,7 +239,7 @@ static void plan(work *all) {
 /* Work */
 
 static void *room_for(work *all, size_t number, size_t size) {
-    void *room = calloc(number ? number : 1, size);
+    void *room = malloc((number ? number : 1) * size);
     if (!room) {
         all->fate = REQUANT_NO_MEMORY;
         longjmp(all->escape, 1);
@@ -258,9 +258,11 @@ static void find_rows(work *all, jvirt_barray_ptr from, int number) {
     to->blocks = room_for(all, (size_t)to->across * (size_t)to->down, sizeof *to->blocks);
 }
 
-static void convert(work *all) {
+static void convert(work *all, size_t bytes) {
     picture *image = &all->image;
     jvirt_barray_ptr *coefficients = jpeg_read_coefficients(&all->jpeg);
+    image->tokens.room = bytes / 4; /* a token is 6 bits or so, and half of the source goes; it grows where need be */
+    image->tokens.at = room_for(all, image->tokens.room, sizeof(token));
     for (int number = 0; number < image->planes; number++) {
         plan_steps(all, number);
         find_rows(all, coefficients[number], number);
@@ -285,7 +287,7 @@ static void work_through(work *all, const uint8_t *data, size_t bytes) {
     plan_turn(all);
     check_edges(all);
     plan(all);
-    convert(all);
+    convert(all, bytes);
 }
 
 requant_fate requant(const uint8_t *data, size_t bytes, const requant_order *order, requant_result *result) {

@@ -7,40 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "requant_lanes.h"
 #include "requant_parts.h"
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-/* More than one build of a function, chosen when the program starts (GCC on glibc); elsewhere the plain one. */
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(REQUANT_ONE_BUILD)
-#define MANY_BUILDS __attribute__((target_clones("avx2,fma", "default")))
-#else
-#define MANY_BUILDS
-#endif
-
-#define FRACTION 5        /* bits behind the point of `scaled` */
+#define FRACTION 5 /* bits behind the point of `scaled` */
 #define ONE (1 << FRACTION)
 #define COEFFICIENT_MOST 1023 /* ITU T.81, F.1.2.2: ten bits for 8-bit samples; broken files have more */
-#ifdef TUNE
-extern float T_THRIFT, T_BUSY, T_MOST, T_LIVELY; extern int T_LEAST, T_ROUND;
-#define THRIFT T_THRIFT
-#define BUSY T_BUSY
-#define THRIFT_MOST T_MOST
-#define LIVELY T_LIVELY
-#define LEAST T_LEAST
-#define ROUND T_ROUND
-#else
-#define THRIFT 0.065F
-#define BUSY (1.0F / 8000)
-#define THRIFT_MOST 6.0F
-#define LIVELY 0.12F
-#define LEAST 14
-#define ROUND 14
-#endif
-#define LOOK_BACK 12      /* how many earlier candidates a coefficient may follow directly */
+#define LOOK_BACK 6         /* how many earlier candidates a coefficient may follow directly */
+#define LEAST (ONE / 2)     /* below half a step nothing is worth its bits */
+#define ROUND (ONE / 2 - 1) /* exact halves are rounded down: old steps of half the new make them common */
+
+/* The trade, tuned on product photos, a shop's pictures and large photographs: bytes at equal similarity. */
+#define THRIFT 0.065F      /* distortion that a bit must save, in products of the two steps next to the DC's */
+#define BUSY (1.0F / 8000) /* how much more of it in a block of energy 1 */
+#define BUSY_MOST 6.0F
+#define LIVELY 0.12F       /* what a unit of energy kept is worth in distortion */
 
 const uint8_t requant_natural[BLOCK] = {
     0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
@@ -53,7 +34,7 @@ static const uint8_t zigzag[BLOCK] = {
     46, 51, 55, 60, 21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63};
 
 /* Lengths of ITU T.81's luminance AC codes (table K.5), which the trade reckons with: row by run, column by size. */
-static const uint8_t usual_bits[16][11] = {
+static const uint8_t code_bits[16][11] = {
     {4, 2, 2, 3, 4, 5, 7, 8, 10, 16, 16},      {0, 4, 5, 7, 9, 11, 16, 16, 16, 16, 16},
     {0, 5, 8, 10, 12, 16, 16, 16, 16, 16, 16}, {0, 6, 9, 12, 16, 16, 16, 16, 16, 16, 16},
     {0, 6, 10, 16, 16, 16, 16, 16, 16, 16, 16}, {0, 7, 11, 16, 16, 16, 16, 16, 16, 16, 16},
@@ -62,25 +43,18 @@ static const uint8_t usual_bits[16][11] = {
     {0, 9, 16, 16, 16, 16, 16, 16, 16, 16, 16}, {0, 10, 16, 16, 16, 16, 16, 16, 16, 16, 16},
     {0, 10, 16, 16, 16, 16, 16, 16, 16, 16, 16}, {0, 11, 16, 16, 16, 16, 16, 16, 16, 16, 16},
     {0, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16}, {11, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16}};
+#define END_BITS 4.0F
+#define SURE_BITS 16.0F /* no choice of neighbours saves as much */
 
-/* Everything about one block's nonzero coefficients, in zigzag order. The first entry stands for the DC. */
+/* One block's coefficients that may stay, in zigzag order from 1; 0 stands for the DC. */
 typedef struct {
     int count;
     uint8_t at[BLOCK + 1];
+    uint8_t size[BLOCK + 1];
     uint16_t level[BLOCK + 1];
     uint8_t from[BLOCK + 1]; /* the kept one before */
-    float keeps[BLOCK + 1], drops[BLOCK + 1]; /* distortion either way */
+    float gain[BLOCK + 1];   /* how much less the distortion is with it */
 } candidates;
-
-static int bit_length(unsigned value) {
-#if defined(__GNUC__)
-    return value ? 32 - __builtin_clz(value) : 0;
-#else
-    int length = 0;
-    for (; value; value >>= 1) length++;
-    return length;
-#endif
-}
 
 static int lowest_bit(uint64_t value) {
 #if defined(__GNUC__)
@@ -92,38 +66,13 @@ static int lowest_bit(uint64_t value) {
 #endif
 }
 
-/* Scale a block to the new steps and say which coefficients come out at half a step or more. */
-#if defined(__SSE2__)
+/* Scale a block to the new steps and say which coefficients come out large enough to be considered. */
 static uint64_t scale(const int16_t *in, const uint16_t *ratio, uint16_t *scaled) {
-    const __m128i most = _mm_set1_epi16(COEFFICIENT_MOST), below_half = _mm_set1_epi16((short)(LEAST - 1));
     uint64_t found = 0;
-    for (int at = 0; at < BLOCK; at += 16) {
-        __m128i is_large[2];
-        for (int half = 0; half < 2; half++) {
-            const int here = at + 8 * half;
-            __m128i value = _mm_loadu_si128((const __m128i *)(in + here));
-            value = _mm_max_epi16(value, _mm_subs_epi16(_mm_setzero_si128(), value));
-            value = _mm_slli_epi16(_mm_min_epi16(value, most), FRACTION);
-            value = _mm_mulhi_epu16(value, _mm_loadu_si128((const __m128i *)(ratio + here)));
-            _mm_storeu_si128((__m128i *)(scaled + here), value);
-            is_large[half] = _mm_cmpgt_epi16(value, below_half);
-        }
-        found |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_packs_epi16(is_large[0], is_large[1])) << at;
-    }
+    for (int at = 0; at < BLOCK; at += 8)
+        found |= (uint64_t)lanes_measure(in + at, ratio + at, scaled + at, COEFFICIENT_MOST, LEAST) << at;
     return found & ~(uint64_t)1;
 }
-#else
-static uint64_t scale(const int16_t *in, const uint16_t *ratio, uint16_t *scaled) {
-    uint64_t found = 0;
-    for (int at = 1; at < BLOCK; at++) {
-        int value = abs(in[at]);
-        value = value > COEFFICIENT_MOST ? COEFFICIENT_MOST : value;
-        scaled[at] = (uint16_t)(((uint32_t)value << FRACTION) * ratio[at] >> 16);
-        found |= (uint64_t)(scaled[at] >= LEAST) << at;
-    }
-    return found;
-}
-#endif
 
 static uint64_t in_zigzag(uint64_t natural) {
     uint64_t ordered = 0;
@@ -131,90 +80,94 @@ static uint64_t in_zigzag(uint64_t natural) {
     return ordered;
 }
 
-/* Round to the nearest level, down already from 0.6: the sources' steps are often half ours, so ties are common. */
-static unsigned rounded(unsigned scaled) { return (scaled + ROUND) >> FRACTION; }
-
+/* List the candidates; return the block's energy, as far as they carry it. A kept coefficient is worth more than the
+ * distance it saves: similarity forgives noise sooner than it forgives flatness, hence LIVELY. */
 static float weigh(const plane *one, uint64_t found, const uint16_t *scaled, candidates *all) {
     float energy = 0;
     int count = 0;
     for (found = in_zigzag(found); found; found &= found - 1) {
         const int at = lowest_bit(found), natural = requant_natural[at];
-        const unsigned value = scaled[natural];
-        const unsigned level = value < ONE ? 1 : rounded(value);
-        const float error = (float)((int)value - (int)(level << FRACTION)), weight = one->weight[natural];
+        const int value = scaled[natural], level = value < ONE ? 1 : (value + ROUND) >> FRACTION;
+        const float drops = (float)(value * value), error = (float)(value - level * ONE), kept = (float)(level * ONE);
         count++;
         all->at[count] = (uint8_t)at;
+        all->size[count] = (uint8_t)bit_length((unsigned)level);
         all->level[count] = (uint16_t)level;
-        all->keeps[count] = error * error * weight - LIVELY * (float)(level * level) * weight * (ONE * ONE);
-        all->drops[count] = (float)value * (float)value * weight;
-        energy += all->drops[count];
+        all->gain[count] = (drops - error * error + LIVELY * kept * kept) * one->weight[natural];
+        energy += drops * one->weight[natural];
     }
     all->count = count;
     return energy;
 }
 
-static int bits_of(int run, int size) { return usual_bits[run & 15][size] + size + (run >> 4) * 11; }
-
 /* Keep the coefficients that make distortion + price × bits least: a shortest path over the candidates, as each one's
  * code depends on how many zeros lie before it. Return the last one kept; `from` leads back to the first. */
-static int best_path(candidates *all, float price) {
-    float cost[BLOCK + 1]; /* relative to dropping everything */
-    int last = 0;
+static int best_path(const float (*bits)[11], candidates *all, float price) {
+    float cost[BLOCK + 1], least = END_BITS; /* in bits, against dropping everything */
+    const float per_bit = 1 / price;
+    int last = 0, sure = 0;
     cost[0] = 0;
-    float least = price * 4;
     for (int here = 1; here <= all->count; here++) {
-        const int size = bit_length(all->level[here]), first = here > LOOK_BACK ? here - LOOK_BACK : 0;
+        const int stop = here - LOOK_BACK > sure ? here - LOOK_BACK : sure, at = all->at[here] - 1;
+        const float *usual = &bits[0][all->size[here]], gain = all->gain[here] * per_bit;
         float best = INFINITY;
-        for (int before = here - 1; before >= first; before--) {
-            const float sum = cost[before] + price * (float)bits_of(all->at[here] - all->at[before] - 1, size);
+        for (int before = here - 1; before >= stop; before--) {
+            const float sum = cost[before] + usual[(at - all->at[before]) * 11];
             if (sum < best) {
                 best = sum;
                 all->from[here] = (uint8_t)before;
             }
         }
-        cost[here] = best + all->keeps[here] - all->drops[here];
-        const float whole = cost[here] + (all->at[here] == BLOCK - 1 ? 0 : price * 4);
-        if (whole < least) {
-            least = whole;
+        cost[here] = best - gain;
+        if (gain > SURE_BITS) {
+            sure = here;
+            least = INFINITY;
+        }
+        if (cost[here] + END_BITS < least) {
+            least = cost[here] + END_BITS;
             last = here;
         }
     }
     return last;
 }
 
-static void put_token(token_list *out, uint32_t *seen, unsigned symbol, unsigned bits) {
-    out->at[out->count++] = symbol << 16 | bits;
+static inline token *put_token(token *to, uint32_t *seen, unsigned symbol, unsigned bits) {
     seen[symbol]++;
+    *to = symbol << 16 | bits;
+    return to + 1;
 }
 
-static void put_coefficient(token_list *out, uint32_t *seen, int run, int value) {
-    for (; run > 15; run -= 16) put_token(out, seen, 0xF0, 0);
-    const int size = bit_length((unsigned)abs(value));
+static inline token *put_coefficient(token *to, uint32_t *seen, int run, int value, int size) {
+    for (; run > 15; run -= 16) to = put_token(to, seen, 0xF0, 0);
     /* ITU T.81, F.1.2.1: a negative value is written as the low bits of itself less one */
-    const unsigned bits = (unsigned)(value < 0 ? value - 1 : value) & ((1U << size) - 1);
-    put_token(out, seen, (unsigned)(run << 4 | size), bits);
+    return put_token(to, seen, (unsigned)(run << 4 | size), (unsigned)(value + (value >> 31)) & ((1U << size) - 1));
 }
 
-static void put_path(token_list *out, uint32_t *seen, candidates *all, int last, const int16_t *in) {
+static token *put_path(token *to, uint32_t *seen, const candidates *all, int last, const int16_t *in) {
     uint8_t kept[BLOCK];
     int count = 0, before = 0;
     for (int here = last; here; here = all->from[here]) kept[count++] = (uint8_t)here;
     while (count--) {
-        const int at = all->at[kept[count]], level = all->level[kept[count]];
-        put_coefficient(out, seen, at - before - 1, in[requant_natural[at]] < 0 ? -level : level);
+        const int here = kept[count], at = all->at[here], level = all->level[here];
+        const int sign = in[requant_natural[at]] >> 15;
+        to = put_coefficient(to, seen, at - before - 1, (level ^ sign) - sign, all->size[here]);
         before = at;
     }
+    return to;
 }
 
+/* Each of these returns where the last coefficient lies. */
 static int put_exactly(token_list *out, uint32_t *seen, const int16_t *in) {
+    token *to = out->at + out->count;
     int before = 0;
     for (int at = 1; at < BLOCK; at++) {
         int value = in[requant_natural[at]];
         if (!value) continue;
         value = value > COEFFICIENT_MOST ? COEFFICIENT_MOST : value < -COEFFICIENT_MOST ? -COEFFICIENT_MOST : value;
-        put_coefficient(out, seen, at - before - 1, value);
+        to = put_coefficient(to, seen, at - before - 1, value, bit_length((unsigned)abs(value)));
         before = at;
     }
+    out->count = (size_t)(to - out->at);
     return before;
 }
 
@@ -224,11 +177,11 @@ static int put_thriftily(token_list *out, uint32_t *seen, const plane *one, cons
     if (!found) return 0;
     candidates all;
     all.at[0] = 0;
-    const float energy = weigh(one, found, scaled, &all);
     /* Noise hides in texture: what similarity loses to an error falls with the block's own variance. */
-    const float price = one->thrift * fminf(1 + energy * one->busy, one->thrift_most);
-    const int last = best_path(&all, price);
-    put_path(out, seen, &all, last, in);
+    const float busy = 1 + weigh(one, found, scaled, &all) * BUSY;
+    const float price = one->thrift * (busy < BUSY_MOST ? busy : BUSY_MOST);
+    const int last = best_path(one->bits, &all, price);
+    out->count = (size_t)(put_path(out->at + out->count, seen, &all, last, in) - out->at);
     return all.at[last];
 }
 
@@ -268,85 +221,113 @@ static const int16_t *source_block(const plane *one, int x, int y, int16_t *room
 }
 
 /* One dimension of two blocks becoming one: inverse 4-point transforms of both blocks' low halves, then an 8-point
- * transform of the eight samples, as one matrix. Its even rows are half the identity, its odd rows these; the right
- * block's part is the left one's with alternating signs. */
-static const float merge_odd[4][4] = {{0.453063723F, 0.207867403F, -0.037328917F, 0.011443663F},
-                                      {-0.159094823F, 0.395532542F, 0.256639984F, -0.048772581F},
-                                      {0.106303762F, -0.176221475F, 0.384088878F, 0.245196320F},
-                                      {-0.090119978F, 0.138892558F, -0.187665139F, 0.432861459F}};
+ * transform of the eight samples, as one matrix. Its even rows are half the identity, its odd rows these, in 1/65536;
+ * the right block's part is the left one's with alternating signs. */
+static const int16_t merge_odd[4][4] = {
+    {29692, 13623, -2446, 750},
+    {-10426, 25922, 16819, -3196},
+    {6967, -11549, 25172, 16069},
+    {-5906, 9102, -12299, 28368}};
 
-typedef float lines[8][8];
+#define MERGE_SHIFT 3 /* lines hold eighths, as far as 16 bits have room for that */
 
-/* Merge line j of the first block (0 to 3) with line j of the second (4 to 7). */
-static inline void merge(lines in, lines out) {
-    float odd[4][8];
+/* Merge line j of the first block (0 to 3) with line j of the second (4 to 7), each line one lane a column. */
+static inline void merge(const lanes *in, lanes *out) {
+    lanes odd[4];
     for (int j = 0; j < 4; j++) {
-        const float sign = j & 1 ? -1.0F : 1.0F;
-        for (int i = 0; i < 8; i++) {
-            const float one = in[j][i], other = in[j + 4][i] * sign;
-            out[2 * j][i] = 0.5F * (one + other);
-            odd[j][i] = one - other;
-        }
+        const lanes sum = lanes_add(in[j], in[j + 4]), difference = lanes_subtract(in[j], in[j + 4]);
+        out[2 * j] = lanes_shift(j & 1 ? difference : sum, 1);
+        odd[j] = j & 1 ? sum : difference;
     }
-    for (int k = 0; k < 4; k++)
-        for (int i = 0; i < 8; i++)
-            out[2 * k + 1][i] = merge_odd[k][0] * odd[0][i] + merge_odd[k][1] * odd[1][i] +
-                                merge_odd[k][2] * odd[2][i] + merge_odd[k][3] * odd[3][i];
+    for (int k = 0; k < 4; k++) {
+        const lanes a = lanes_scale(odd[0], merge_odd[k][0]), b = lanes_scale(odd[1], merge_odd[k][1]);
+        const lanes c = lanes_scale(odd[2], merge_odd[k][2]), d = lanes_scale(odd[3], merge_odd[k][3]);
+        const lanes half = lanes_all(2); /* each product is half a unit too low */
+        out[2 * k + 1] = lanes_add(lanes_add(lanes_add(a, b), lanes_add(c, d)), half);
+    }
 }
 
-static inline void transpose(lines in, lines out) {
+/* Interleaving lines that are four apart, three times over, is a transposition. */
+static inline void transpose(lanes *all) {
+    lanes other[8];
+    for (int step = 0; step < 3; step++) {
+        for (int j = 0; j < 4; j++) lanes_interleave(all[j], all[j + 4], &other[2 * j], &other[2 * j + 1]);
+        memcpy(all, other, sizeof other);
+    }
+}
+
+static inline void merge_lines(lanes *all, int is_x, int is_y, int16_t *out) {
+    lanes merged[8];
+    if (is_y) {
+        merge(all, merged);
+        memcpy(all, merged, sizeof merged);
+    }
+    if (is_x) {
+        transpose(all);
+        merge(all, merged);
+        memcpy(all, merged, sizeof merged);
+        transpose(all);
+    }
     for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 8; i++) out[i][j] = in[j][i];
+        lanes_store(out + 8 * j, lanes_shift(lanes_add(all[j], lanes_all(1 << (MERGE_SHIFT - 1))), MERGE_SHIFT));
 }
 
-MANY_BUILDS static void merge_lines(lines values, int x, int y, int16_t *out) {
-    lines other;
-    if (y) {
-        merge(values, other);
-        memcpy(values, other, sizeof(lines));
+/* The usual case: both sides, all four blocks there. */
+static void merge_four(const plane *one, const int16_t *const in[4], int16_t *out) {
+    lanes all[8];
+    for (int j = 0; j < 4; j++) {
+        const lanes step = lanes_join(one->merge_step + 8 * j, one->merge_step + 8 * j);
+        all[j] = lanes_multiply(lanes_join(in[0] + 8 * j, in[1] + 8 * j), step);
+        all[4 + j] = lanes_multiply(lanes_join(in[2] + 8 * j, in[3] + 8 * j), step);
     }
-    if (x) {
-        transpose(values, other);
-        merge(other, values);
-        transpose(values, other);
-        memcpy(values, other, sizeof(lines));
-    }
-    for (int at = 0; at < BLOCK; at++) {
-        const float value = values[at / 8][at % 8];
-        out[at] = (int16_t)(value + (value < 0 ? -0.5F : 0.5F));
-    }
+    merge_lines(all, 1, 1, out);
 }
 
-/* Take a block's corner that survives, in squares of 4 at line y and column x; `flips` mirrors it. */
-static void gather(const plane *one, const int16_t *in, lines out, int y, int x) {
+/* Take the corner of a block that survives, to square (x, y) of 4 × 4. */
+static void gather(const plane *one, const int16_t *in, int16_t (*out)[8], int x, int y) {
     const int high = one->halves_y ? 4 : 8, wide = one->halves_x ? 4 : 8;
     for (int j = 0; j < high; j++)
-        for (int i = 0; i < wide; i++) out[y * 4 + j][x * 4 + i] = (float)(in[j * 8 + i] * one->old_step[j * 8 + i]);
+        for (int i = 0; i < wide; i++)
+            out[y * 4 + j][x * 4 + i] = (int16_t)(in[j * 8 + i] * one->merge_step[j * 8 + i]);
 }
 
-static void mirror(lines all, int is_x, int is_y) {
+static void mirror(int16_t (*all)[8], int is_x, int is_y) {
     for (int j = 0; j < 4; j++)
         for (int i = 0; i < 8; i++) {
-            if (is_y) all[4 + j][i] = j & 1 ? -all[j][i] : all[j][i];
-            if (is_x) all[i][4 + j] = j & 1 ? -all[i][j] : all[i][j];
+            if (is_y) all[4 + j][i] = (int16_t)(j & 1 ? -all[j][i] : all[j][i]);
+            if (is_x) all[i][4 + j] = (int16_t)(j & 1 ? -all[i][j] : all[i][j]);
         }
 }
 
-/* Merge up to four blocks of a plane into one of half the resolution, in steps of 1. Past the edge the picture is
- * continued by its mirror image. */
-static void merged_block(const plane *one, int x, int y, int16_t *out) {
-    lines all;
-    int16_t room[BLOCK];
-    const int left = one->halves_x ? 2 * x : x, top = one->halves_y ? 2 * y : y;
-    const int is_odd_x = one->halves_x && left + 1 >= one->in_across;
-    const int is_odd_y = one->halves_y && top + 1 >= one->in_down;
-    if (is_odd_x || is_odd_y) memset(all, 0, sizeof all);
-    for (int j = 0; j <= (one->halves_y && !is_odd_y); j++)
-        for (int i = 0; i <= (one->halves_x && !is_odd_x); i++)
-            gather(one, source_block(one, left + i, top + j, room), all, j, i);
-    mirror(all, is_odd_x, 0);
-    mirror(all, 0, is_odd_y);
+/* One side only, or at the edge, past which the picture is continued by its mirror image. */
+static void merge_some(const plane *one, const int16_t *const in[4], int16_t *out) {
+    int16_t gathered[8][8] = {{0}};
+    lanes all[8];
+    for (int at = 0; at < 4; at++)
+        if (in[at]) gather(one, in[at], gathered, at & 1, at >> 1);
+    mirror(gathered, one->halves_x && !in[1], 0);
+    mirror(gathered, 0, one->halves_y && !in[2]);
+    for (int j = 0; j < 8; j++) all[j] = lanes_load(gathered[j]);
     merge_lines(all, one->halves_x, one->halves_y, out);
+}
+
+/* Merge up to four blocks of a plane into one of half the resolution, in steps of 1. */
+static void merged_block(const plane *one, int x, int y, int16_t *out) {
+    int16_t room[4][BLOCK];
+    const int16_t *in[4] = {NULL};
+    int found = 0;
+    for (int at = 0; at < 4; at++) {
+        const int is_right = at & 1, is_low = at >> 1;
+        const int from_x = (one->halves_x ? 2 * x : x) + is_right, from_y = (one->halves_y ? 2 * y : y) + is_low;
+        if ((is_right && !one->halves_x) || (is_low && !one->halves_y)) continue;
+        if (from_x >= one->in_across || from_y >= one->in_down) continue;
+        in[at] = source_block(one, from_x, from_y, room[at]);
+        found++;
+    }
+    if (found == 4)
+        merge_four(one, in, out);
+    else
+        merge_some(one, in, out);
 }
 
 static int make_room(token_list *out) {
@@ -385,9 +366,12 @@ void requant_prepare(plane *one, double thrift) {
         const uint32_t old = is_merged ? 1 : one->old_step[at], step = one->step[at];
         const uint32_t ratio = (old << 16) / step;
         one->ratio[at] = (uint16_t)(ratio > 0xFFFF ? 0xFFFF : ratio);
+        one->merge_step[at] = (int16_t)(one->old_step[at] << MERGE_SHIFT);
         one->weight[at] = (float)(step * step) / (ONE * ONE);
     }
-    one->thrift = (float)thrift * THRIFT * (float)(one->step[1] * one->step[8]);
-    one->busy = BUSY;
-    one->thrift_most = THRIFT_MOST;
+    for (int run = 0; run < BLOCK; run++)
+        for (int size = 0; size < 11; size++)
+            one->bits[run][size] = (float)(code_bits[run & 15][size] + size + (run >> 4) * code_bits[15][0]);
+    const float least = 1e-4F; /* it is divided by */
+    one->thrift = least + (float)thrift * THRIFT * (float)(one->step[1] * one->step[8]);
 }

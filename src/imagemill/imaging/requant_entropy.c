@@ -46,25 +46,22 @@ struct visitor {
     int dc[MAX_PLANES];
 };
 
-static int bit_length(unsigned value) {
-    int length = 0;
-    for (; value; value >>= 1) length++;
-    return length;
-}
-
-static void visit_in_units(picture *image, visitor *who) {
-    const int units_across = (image->width + 8 * image->h_most - 1) / (8 * image->h_most);
-    const int units_down = (image->height + 8 * image->v_most - 1) / (8 * image->v_most);
-    for (int at = 0; at < units_across * units_down; at++)
-        for (int number = 0; number < image->planes; number++) {
-            plane *one = &image->plane[number];
-            for (int inside = 0; inside < one->h * one->v; inside++) {
-                const int x = at % units_across * one->h + inside % one->h;
-                const int y = at / units_across * one->v + inside / one->h;
+static inline void visit_unit(picture *image, visitor *who, int unit_x, int unit_y) {
+    for (int number = 0; number < image->planes; number++) {
+        const plane *one = &image->plane[number];
+        for (int y = unit_y * one->v; y < (unit_y + 1) * one->v; y++)
+            for (int x = unit_x * one->h; x < (unit_x + 1) * one->h; x++) {
                 const int is_picture = x < one->across && y < one->down;
                 who->take(who, image, number, is_picture ? &one->blocks[y * one->across + x] : NULL);
             }
-        }
+    }
+}
+
+static void visit_in_units(picture *image, visitor *who) {
+    const int across = (image->width + 8 * image->h_most - 1) / (8 * image->h_most);
+    const int down = (image->height + 8 * image->v_most - 1) / (8 * image->v_most);
+    for (int y = 0; y < down; y++)
+        for (int x = 0; x < across; x++) visit_unit(image, who, x, y);
 }
 
 /* Huffman tables */

@@ -38,8 +38,10 @@ typedef struct {
     uint16_t old_step[BLOCK], step[BLOCK];
     int dc_step; /* of what choosing is given; merged blocks come in steps of 1 */
     uint16_t ratio[BLOCK]; /* old step / step in 1/65536 */
-    float weight[BLOCK];   /* what a unit of `scaled` squared is worth in squared coefficients */
-    float thrift, busy, thrift_most;
+    float weight[BLOCK];     /* what a unit of `scaled` squared is worth in squared coefficients */
+    int16_t merge_step[BLOCK];
+    float bits[BLOCK][11];   /* of a coefficient, by the zeros before it and its size */
+    float thrift;
     block *blocks;
 } plane;
 
@@ -55,6 +57,16 @@ typedef struct {
     plane plane[MAX_PLANES];
     token_list tokens;
 } picture;
+
+static inline int bit_length(unsigned value) {
+#if defined(__GNUC__)
+    return value ? 32 - __builtin_clz(value) : 0;
+#else
+    int length = 0;
+    for (; value; value >>= 1) length++;
+    return length;
+#endif
+}
 
 extern const uint8_t requant_natural[BLOCK]; /* the zigzag's k-th coefficient, in natural order */
 
