@@ -1,0 +1,81 @@
+"""Breaks JPEGs and feeds them to the requantiser under sanitizers: python -m tests.fuzz.requant EXECUTIONS [SEED].
+
+Small JPEGs of every kind that it knows are made here; the shared collection of hostile ones comes in where it is there.
+A finding leaves what it was fed in `last.jpg`, in the current folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from tests.imaging.pictures import noise, photo, written
+from tests.places import ROOT, SHARED
+
+CORE = [
+    ROOT / "src" / "imagemill" / "imaging" / name for name in ("requant.c", "requant_blocks.c", "requant_entropy.c")
+]
+FLAGS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+LIBRARIES = ["-ljpeg", "-lm"]
+KINDS: dict[str, dict[str, Any]] = {
+    "444": {"subsampling": "4:4:4"},
+    "422": {"subsampling": "4:2:2"},
+    "420": {"subsampling": "4:2:0"},
+    "progressive": {"progressive": True},
+    "progressive-444": {"progressive": True, "subsampling": "4:4:4"},
+    "restart": {"restart_marker_blocks": 2},
+    "optimised": {"optimize": True},
+    "rgb": {"keep_rgb": True},
+}
+SIZES = ((16, 16), (33, 17), (1, 9), (48, 40))
+SMALL_BYTES = 30_000
+
+
+def compiler() -> str | None:
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+def built(folder: Path, *flags: str) -> Path:
+    """Compile the core with the driver around it; no Python is in it."""
+    program = folder / "requant_fuzz"
+    sources = [Path(__file__).parent / "requant_fuzz.c", *CORE]
+    command = [str(compiler()), *FLAGS, *flags, *map(str, sources), *LIBRARIES, "-o", str(program)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return program
+
+
+def seeds(folder: Path) -> list[Path]:
+    for width, height in SIZES:
+        pictures: dict[str, Image.Image] = {"photo": photo(width, height), "noise": noise(width, height)}
+        for name, picture in pictures.items():
+            for kind, how in KINDS.items():
+                data = written(picture, "jpeg", quality=90, **how)
+                (folder / f"{name}-{width}x{height}-{kind}.jpg").write_bytes(data)
+            for mode in ("L", "CMYK"):
+                data = written(picture.convert(mode), "jpeg", quality=80)
+                (folder / f"{name}-{width}x{height}-{mode}.jpg").write_bytes(data)
+    hostile = (SHARED / "corpus" / "hostile").glob("*.jpg")
+    return [*folder.glob("*.jpg"), *(path for path in hostile if path.stat().st_size < SMALL_BYTES)]
+
+
+def run(executions: int, seed: int, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [str(built(folder, *flags)), str(seed), str(executions), *map(str, sorted(seeds(folder)))]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = [int(argument) for argument in sys.argv[1:]]
+        done = run(numbers[0], numbers[1] if numbers[1:] else 1, Path(folder))
+    print(done.stdout + done.stderr, end="")
+    raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
