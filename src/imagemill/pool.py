@@ -8,6 +8,7 @@ for an answer just read. A child that dies costs the image it was working on, no
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -341,7 +342,7 @@ class Pool:
             atexit.unregister(self.kill)
 
     def _ring(self) -> None:
-        if not self._rope.closed:
+        with contextlib.suppress(OSError):  # the keeper has gone, and its bell: nobody is left to tell
             self._rope.send_bytes(b"")
 
 
