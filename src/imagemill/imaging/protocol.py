@@ -13,9 +13,6 @@ import msgspec
 from imagemill.core.errors import ImageCode
 from imagemill.core.recipe import Recipe
 
-EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tif"}
-"""File name extension of every format that an output, or a source published as it is, can have."""
-
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
     """What one source may be. `max_pixels` counts all frames together."""
