@@ -178,9 +178,11 @@ class ApplianceProcess:
         """Return the answer to a GET, whatever its status."""
         return self._client.get(path)
 
-    def post_sheet(self, sheet: bytes, **fields: str) -> httpx.Response:
-        """Upload a sheet; returns the answer, whatever its status."""
-        return self._client.post("/api/v1/jobs", files={"file": ("sheet.csv", sheet, "text/csv")}, data=fields)
+    def post_sheet(self, sheet: bytes, *, key: str | None = None, **fields: str) -> httpx.Response:
+        """Upload a sheet, with a `key` for its repetition; returns the answer, whatever its status."""
+        headers = {"Idempotency-Key": key} if key else {}
+        files = {"file": ("sheet.csv", sheet, "text/csv")}
+        return self._client.post("/api/v1/jobs", files=files, data=fields, headers=headers)
 
     def submit(self, sheet: bytes, **fields: str) -> str:
         """Upload a sheet that must be accepted; returns the job's id."""

@@ -1,5 +1,7 @@
 """Form fields into a Submission. Every bad one is named, every unknown one too: a typing error is no default."""
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -23,6 +25,12 @@ _BOOLEANS: Final = {
     "no": False,
     "off": False,
 }
+
+
+KEY_HEADER: Final = "Idempotency-Key"
+MAX_KEY_CHARS: Final = 255
+KEY_PATTERN: Final = r"^[\x21-\x7e]+$"
+KEY_ACCEPTS: Final = f"1 to {MAX_KEY_CHARS} visible ASCII characters"
 
 
 class Field(NamedTuple):
@@ -139,6 +147,21 @@ def submission(
     job = {name: value for name, value in values.items() if name in JOB_FIELDS}
     defaults = {"quality": settings.image.quality, "format": settings.image.format}
     return Submission(recipe=Recipe(**(defaults | recipe)), **job)
+
+
+def idempotency_key(values: list[str]) -> str | None:
+    """Return the key that a request's headers give it, where they do; RequestError for one that cannot be kept."""
+    if not values:
+        return None
+    if len(values) > 1 or len(values[0]) > MAX_KEY_CHARS or not re.match(KEY_PATTERN, values[0]):
+        raise RequestError("The key cannot be used: `errors` says why.", [(KEY_HEADER, f"Must be {KEY_ACCEPTS}.")])
+    return values[0]
+
+
+def digest(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 of what fields say, however they are spelled and ordered: equal requests have equal ones."""
+    texts, _ = _gathered((name, value.strip()) for name, value in pairs)
+    return hashlib.sha256(msgspec.json.encode(texts, order="sorted")).hexdigest()
 
 
 def _gathered(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], list[tuple[str, str]]]:

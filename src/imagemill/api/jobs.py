@@ -31,6 +31,8 @@ OfJobs = Annotated[JobState | None, QueryParameter(name="state", description="On
 OfImages = Annotated[ImageState | None, QueryParameter(name="state", description="Only images in this state.")]
 Moment = Annotated[datetime | None, QueryParameter(description="RFC 3339; UTC where it names no zone.")]
 
+KEY_REUSED: Final = "The `Idempotency-Key` came with another sheet or other fields before: send a new one."
+
 _LONGEST_WAIT_S: Final = 30
 
 
@@ -61,7 +63,7 @@ class ImageList(msgspec.Struct, frozen=True):
     description="Streams the sheet in and checks it meanwhile. The answer comes when the job is safely on the disk.",
     response_description="The job is accepted; `Location` names it, `Retry-After` says when to look.",
     operation_class=UploadOperation,
-    responses=refusals(401, 403, 408, 413, 415, 422, 503),
+    responses=refusals(401, 403, 408, 413, 415, 422, 503, idempotency_key_reused=(409, KEY_REUSED)),
     opt={NEEDS: "submit"},
     request_max_body_size=None,
 )

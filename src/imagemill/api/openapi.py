@@ -15,6 +15,7 @@ from litestar.openapi.spec import (
     OpenAPIResponse,
     OpenAPIType,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
     SecurityScheme,
@@ -22,7 +23,7 @@ from litestar.openapi.spec import (
 )
 
 from imagemill import __version__
-from imagemill.api.fields import FIELDS
+from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS
 from imagemill.api.problems import MEDIA_TYPE, Problem
 
 _DESCRIPTION: Final = """\
@@ -50,22 +51,19 @@ _REFUSALS: Final = {
 }
 
 
-def refusals(*statuses: int) -> dict[int, ResponseSpec]:
-    """Return the documented refusals of a route."""
-    return {
-        status: ResponseSpec(
-            Problem,
-            generate_examples=False,
-            description=_REFUSALS[status][1],
-            media_type=MEDIA_TYPE,
-            examples=[Example(summary=_REFUSALS[status][0], value=_example(status))],
-        )
-        for status in statuses
-    }
+def refusals(*statuses: int, **others: tuple[int, str]) -> dict[int, ResponseSpec]:
+    """Return the documented refusals of a route: the usual ones, and `others`, code = (status, when)."""
+    usual = {status: _refusal(status, *_REFUSALS[status]) for status in statuses}
+    return usual | {status: _refusal(status, code, when) for code, (status, when) in others.items()}
+
+
+def _refusal(status: int, code: str, when: str) -> ResponseSpec:
+    example = Example(summary=code, value=_example(status, code, when))
+    return ResponseSpec(Problem, generate_examples=False, description=when, media_type=MEDIA_TYPE, examples=[example])
 
 
 @dataclass
-class UploadOperation(Operation):
+class FormOperation(Operation):
     """Documents the multipart form, which is read as a stream and so has no type."""
 
     def __post_init__(self) -> None:
@@ -81,6 +79,23 @@ class UploadOperation(Operation):
         }
         form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["file"])  # type: ignore[arg-type]
         self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+
+
+@dataclass
+class UploadOperation(FormOperation):
+    """Documents the form, and the header that makes it safe to send again."""
+
+    def __post_init__(self) -> None:
+        """Describe the header too."""
+        super().__post_init__()
+        key = Parameter(
+            name=KEY_HEADER,
+            param_in="header",
+            description="Your name for this request. Sent again within 24 h (`idempotency_s`) with the same sheet and"
+            f" fields, it is answered with the same job: no second one is made. {KEY_ACCEPTS}.",
+            schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_KEY_CHARS, pattern=KEY_PATTERN),
+        )
+        self.parameters = [*(self.parameters or []), key]
 
 
 @dataclass
@@ -130,8 +145,7 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
     return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
 
 
-def _example(status: int) -> object:
-    code, detail = _REFUSALS[status]
+def _example(status: int, code: str, detail: str) -> object:
     instance = "urn:uuid:0b6f3c53-6f0a-4e1c-9a51-5a1c1d7d3f7e"
     kind = f"urn:imagemill:problem:{code}"
     problem = Problem(type=kind, title=code, status=status, detail=detail, instance=instance, code=code)

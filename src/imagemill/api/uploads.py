@@ -13,11 +13,11 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import ClientException
 
-from imagemill.api.fields import submission
+from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
 from imagemill.api.form import OVERHEAD_BYTES, UploadForm, too_large
 from imagemill.api.parts import Parts
 from imagemill.db import Caller
-from imagemill.pipeline import Accepted, Intake
+from imagemill.pipeline import Accepted, Intake, Repeat
 
 BATCH_BYTES: Final = 256 * 1024
 """The intake is fed so much at a time: a hop to a thread costs as much as reading 10 KiB of sheet."""
@@ -39,12 +39,13 @@ class Upload:
         """Hand on some of the sheet."""
         await self._in_turn(lambda: self._intake.feed(data))
 
-    async def accept(self, parts: Parts, form: UploadForm, caller: Caller) -> Accepted:
+    async def accept(self, parts: Parts, form: UploadForm, caller: Caller, key: str | None) -> Accepted:
         """Make it a job; RequestError lists the form's faults, SheetError the sheet's."""
 
         def accept() -> Accepted:
             asked = submission(parts.settings, form.fields, form.errors)
-            return self._intake.accept(asked, owner=caller.owner, filename=form.filename or "")
+            repeat = Repeat(key, digest(form.fields)) if key else None
+            return self._intake.accept(asked, owner=caller.owner, filename=form.filename or "", repeat=repeat)
 
         return await self._in_turn(accept)
 
@@ -62,6 +63,7 @@ class Upload:
 
 async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> Accepted:
     """Receive a multipart form and make its sheet a job."""
+    key = idempotency_key(request.headers.getall(KEY_HEADER, []))
     limit = parts.settings.max_upload_bytes
     form = UploadForm(_boundary(request), limit)
     if (request.content_length or 0) > limit + OVERHEAD_BYTES:
@@ -71,7 +73,7 @@ async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> 
         async for sheet in _batches(form, _body(request, parts.body_timeout_s)):
             await upload.feed(sheet)
         form.close()
-        return await upload.accept(parts, form, request.user)
+        return await upload.accept(parts, form, request.user, key)
     finally:
         await upload.discard()
 

@@ -116,6 +116,12 @@ class IllegalTransitionError(ImagemillError):
     code = "illegal_transition"
 
 
+class KeyReusedError(ImagemillError):
+    """An Idempotency-Key comes again with another request than its first."""
+
+    code = "idempotency_key_reused"
+
+
 class TooLargeError(ImagemillError):
     """An upload is over `max_upload_bytes`."""
 

@@ -9,6 +9,7 @@ from imagemill.db.deliveries import Delivery
 from imagemill.db.images import MAIN, Claim, Claimed, Record
 from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.places import Fate
+from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.staging import Staging
 from imagemill.db.store import Store
 from imagemill.db.tokens import Caller
@@ -22,6 +23,8 @@ __all__ = [
     "Delivery",
     "Fate",
     "JobFilter",
+    "Key",
+    "KeyTaken",
     "NewJob",
     "Record",
     "Staging",

@@ -11,9 +11,10 @@ from imagemill.core import keys
 from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.job import Callback, Counts, Job, Submission, Volume
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
-from imagemill.db.database import Queries
+from imagemill.db.repeats import Repeats
 
 if TYPE_CHECKING:
+    from imagemill.db.repeats import Key
     from imagemill.db.staging import Staging
 
 _COLUMNS = (
@@ -68,14 +69,19 @@ class Accepted(msgspec.Struct, frozen=True):
     priority: int
 
 
-class Jobs(Queries):
+class Jobs(Repeats):
     """Queries about whole jobs."""
 
-    def accept_job(self, new: NewJob, staging: Staging) -> Accepted:
-        """Write the job and all its images in one transaction; when this returns, the power may go."""
+    def accept_job(self, new: NewJob, staging: Staging, key: Key | None = None) -> Accepted:
+        """Write the job and all its images in one transaction; when this returns, the power may go.
+
+        With a `key`, its use is part of the transaction: KeyTaken, and nothing is written, when it is used already.
+        """
         self._touched("ATTACH DATABASE ? AS staged", (str(staging.path),))
         try:
             with self._durable():
+                if key:
+                    self._keep_key(key, new.uid)
                 return self._insert_job(new)
         finally:
             self._touched("DETACH DATABASE staged")

@@ -63,6 +63,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
             name TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL, owner TEXT NOT NULL,
             created_at REAL NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE request_key (
+            owner TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, job_uid TEXT NOT NULL,
+            expires_at REAL NOT NULL, PRIMARY KEY (owner, name)) WITHOUT ROWID""",
+        "CREATE INDEX request_key_expires ON request_key (expires_at)",
+    ),
 )
 
 

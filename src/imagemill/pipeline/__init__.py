@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imagemill.pipeline import callbacks, images, losses, sheets
-from imagemill.pipeline.intake import Accepted, Intake
+from imagemill.pipeline.intake import Accepted, Intake, Repeat
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.steps import Notify, Step, Work
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imagemill.core.job import Job
     from imagemill.db import Claim
 
-__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Room", "Step", "Work"]
+__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Work"]
 
 RECOVER_S = 60.0
 """How often `recover` runs; it is told the callbacks that come due until the next time."""
@@ -61,6 +61,7 @@ class Pipeline:
             store.release_deliveries()
             self._forget_strays()
         store.release_leases(before=None if at_start else self._parts.clock())
+        store.forget_keys()
         if at_start:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
         ended: list[Step] = [Notify(delivery) for delivery in store.finish_idle_jobs()]

@@ -14,7 +14,7 @@ import msgspec
 from imagemill.core import keys
 from imagemill.core.job import Job, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
-from imagemill.db import NewJob, Staging
+from imagemill.db import Key, KeyTaken, NewJob, Staging
 from imagemill.pipeline.losses import lose_missing
 from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
@@ -35,6 +35,13 @@ class Accepted(msgspec.Struct, frozen=True):
 
     job: Job
     warnings: list[Fault]
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """A client's name for its request (`Idempotency-Key`), and the SHA-256 of the request's fields."""
+
+    key: str
+    fields: str
 
 
 class Intake:
@@ -58,17 +65,31 @@ class Intake:
         self._digest.update(data)
         self._stage(self._reader.feed(data))
 
-    def accept(self, submission: Submission, *, owner: str, filename: str, continue_same: bool = False) -> Accepted:
+    def accept(
+        self,
+        submission: Submission,
+        *,
+        owner: str,
+        filename: str,
+        repeat: Repeat | None = None,
+        continue_same: bool = False,
+    ) -> Accepted:
         """Make it a job. When this returns, the job is on the disk and its work is asked for.
 
-        SheetError lists every fault; RequestError where the callback may not be called. With `continue_same` an earlier
-        job of the same bytes that asks for the same is returned instead of a new one; pictures of it that somebody has
-        removed are made again.
+        SheetError lists every fault; RequestError where the callback may not be called. Where `repeat` names a request
+        that became a job already, that job is returned (KeyReusedError: it asked for something else). With
+        `continue_same` an earlier job of the same bytes that asks for the same is returned instead of a new one;
+        pictures of it that somebody has removed are made again.
         """
         try:
             self._stage(self._reader.close())
             self._check()
-            return self._accept(self._with_callback(submission), owner, filename, continue_same=continue_same)
+            asked = self._with_callback(submission)
+            if continue_same and (same := self._parts.store.same_job(self._digest.hexdigest(), asked, owner)):
+                self._continue(same)
+                return self._accepted(same)
+            key = self._key(repeat, owner) if repeat else None
+            return self._accepted(self._job_of(key) or self._insert(asked, owner, filename, key))
         finally:
             self.discard()
 
@@ -103,13 +124,16 @@ class Intake:
             submission, callback_url=url, callback_secret=submission.callback_secret or section.secret
         )
 
-    def _accept(self, submission: Submission, owner: str, filename: str, *, continue_same: bool) -> Accepted:
-        sha256 = self._digest.hexdigest()
-        same = self._parts.store.same_job(sha256, submission, owner) if continue_same else None
-        if same:
-            self._continue(same)
-        uid = same or self._insert(submission, owner, filename, sha256)
+    def _accepted(self, uid: str) -> Accepted:
         return Accepted(job=self._parts.store.job(uid), warnings=list(self._reader.warnings))
+
+    def _key(self, repeat: Repeat, owner: str) -> Key:
+        content = hashlib.sha256(f"{self._digest.hexdigest()}/{repeat.fields}".encode()).hexdigest()
+        expires_at = self._parts.clock() + self._parts.settings.idempotency_s
+        return Key(owner=owner, name=repeat.key, content=content, expires_at=expires_at)
+
+    def _job_of(self, key: Key | None) -> str | None:
+        return self._parts.store.job_of_key(key) if key else None
 
     def _continue(self, uid: str) -> None:
         store = self._parts.store
@@ -117,7 +141,7 @@ class Intake:
             # What is lost may have been other jobs' too.
             self._perform([Work(job.id, job.priority) for job in store.open_jobs()])
 
-    def _insert(self, submission: Submission, owner: str, filename: str, sha256: str) -> str:
+    def _insert(self, submission: Submission, owner: str, filename: str, key: Key | None) -> str:
         now = self._parts.clock()
         new = NewJob(
             uid=keys.job_id(int(now * 1000), secrets.randbits(42)),
@@ -125,16 +149,19 @@ class Intake:
             owner=owner,
             submission=submission,
             filename=filename,
-            sheet_sha256=sha256,
+            sheet_sha256=self._digest.hexdigest(),
             sheet_rows=self._reader.rows,
             created_at=now,
         )
         self._keep_sheet(new.uid)
         self._staging.seal()
         try:
-            accepted = self._parts.store.accept_job(new, self._staging)
-        except BaseException:
+            accepted = self._parts.store.accept_job(new, self._staging, key)
+        except BaseException as error:
             (self._parts.folders.sheets / new.uid).unlink(missing_ok=True)
+            # Two requests with one key, at once: the faster one's job is the answer to both.
+            if isinstance(error, KeyTaken) and (faster := self._job_of(key)):
+                return faster
             raise
         self._perform([Work(accepted.id, accepted.priority)])
         return new.uid

@@ -122,6 +122,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB
     max_rows: Annotated[int, Meta(ge=1, description="rows of a sheet")] = 2_000_000
     max_urls_per_cell: Annotated[int, Meta(ge=1, description="URLs in one cell")] = 200
+    idempotency_s: Annotated[
+        int, Meta(ge=60, le=30 * 86_400, description="seconds for which an Idempotency-Key is honoured")
+    ] = 86_400
     disk_reserve_mb: Annotated[int, Meta(ge=0, description="free MiB below which work pauses")] = 512
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
         "info"
