@@ -10,31 +10,34 @@ from imagemill.settings import ImageSettings, Settings
 
 
 def test_no_field_gives_the_defaults_of_the_settings() -> None:
-    settings = Settings(image=ImageSettings(quality=70, format="webp"))
-    assert submission(settings, []) == Submission(recipe=Recipe(quality=70, format="webp"))
+    settings = Settings(image=ImageSettings(quality=70, format="webp", accept_truncated=True))
+    assert submission(settings, []).recipe == Recipe(quality=70, format="webp", accept_truncated=True)
+
+
+PAIRS = [
+    ("quality", "35"),
+    ("format", "keep"),
+    ("max_width", "800"),
+    ("max_height", "600"),
+    ("thumbnails", "100x100, 50x60:contain"),
+    ("metadata", "copyright"),
+    ("background", "#a0B0c0"),
+    ("progressive", "yes"),
+    ("accept_truncated", "true"),
+    ("on_failure", "empty"),
+    ("errors_column", "on"),
+    ("keep_original", "0"),
+    ("callback_url", "https://shop.example/done"),
+    ("callback_secret", "whsec_abc"),
+    ("priority", "-10"),
+    ("name", "Spring, Übersicht"),
+    ("expires_in_s", "3600"),
+]
 
 
 def test_every_field_becomes_its_value() -> None:
-    pairs = [
-        ("quality", "35"),
-        ("format", "keep"),
-        ("max_width", "800"),
-        ("max_height", "600"),
-        ("thumbnails", "100x100, 50x60:contain"),
-        ("metadata", "copyright"),
-        ("background", "#a0B0c0"),
-        ("progressive", "yes"),
-        ("on_failure", "empty"),
-        ("errors_column", "on"),
-        ("keep_original", "0"),
-        ("callback_url", "https://shop.example/done"),
-        ("callback_secret", "whsec_abc"),
-        ("priority", "-10"),
-        ("name", "Spring, Übersicht"),
-        ("expires_in_s", "3600"),
-    ]
-    assert {name for name, _ in pairs} == set(FIELDS)
-    assert submission(Settings(), pairs) == Submission(
+    assert {name for name, _ in PAIRS} == set(FIELDS)
+    assert submission(Settings(), PAIRS) == Submission(
         recipe=Recipe(
             quality=35,
             format="keep",
@@ -44,6 +47,7 @@ def test_every_field_becomes_its_value() -> None:
             metadata="copyright",
             background="#a0B0c0",
             progressive="yes",
+            accept_truncated=True,
         ),
         on_failure="empty",
         errors_column=True,

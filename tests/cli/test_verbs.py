@@ -21,7 +21,7 @@ from imagemill.cli.run import settings_of, trouble
 from imagemill.cli.serve import is_journal
 from imagemill.core.errors import NotFoundError, RequestError, SettingError, StartError
 from imagemill.core.recipe import Recipe, Thumbnail
-from imagemill.settings import CallbackSettings, Settings
+from imagemill.settings import CallbackSettings, ImageSettings, Settings
 
 HEAVY = {"litestar", "granian", "httpx", "huey", "peewee", "PIL", "rich"}
 
@@ -186,10 +186,11 @@ def test_the_token_is_shown_where_there_is_one(capsys: pytest.CaptureFixture[str
 
 
 def test_recipe_flags_are_a_recipe_over_the_settings_defaults() -> None:
-    assert recipe_flags.recipe({"quality": None}, 70, "webp") == Recipe(quality=70, format="webp")
+    defaults = ImageSettings(quality=70, accept_truncated=True).recipe_defaults()
+    assert recipe_flags.recipe({"quality": None}, defaults) == Recipe(quality=70, accept_truncated=True)
     given = {"quality": 40, "thumbnails": (Thumbnail(1, 2),), "background": "#000000", "metadata": "keep"}
     expected = Recipe(quality=40, thumbnails=(Thumbnail(1, 2),), background="#000000", metadata="keep")
-    assert recipe_flags.recipe(given, 70, "auto") == expected
+    assert recipe_flags.recipe(given | {"accept_truncated": False}, defaults) == expected
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ OTHERS = [
     Recipe(metadata="keep"),
     Recipe(background="#000000"),
     Recipe(progressive="yes"),
+    Recipe(accept_truncated=True),
 ]
 
 

@@ -91,6 +91,7 @@ RECIPE_FIELDS: Final = {
         Colour, "What shows through where an image with alpha becomes JPEG.", "a colour as #rrggbb", _plain
     ),
     "progressive": Field(Literal["auto", "yes", "no"], "Progressive JPEG.", "auto, yes or no", _plain),
+    "accept_truncated": Field(bool, "Take what there is of a picture without its end.", "true or false", _boolean),
 }
 
 JOB_FIELDS: Final = {
@@ -145,8 +146,7 @@ def submission(
         raise RequestError("Some fields are not right: `errors` names them.", errors)
     recipe = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
     job = {name: value for name, value in values.items() if name in JOB_FIELDS}
-    defaults = {"quality": settings.image.quality, "format": settings.image.format}
-    return Submission(recipe=Recipe(**(defaults | recipe)), **job)
+    return Submission(recipe=Recipe(**(settings.image.recipe_defaults() | recipe)), **job)
 
 
 def idempotency_key(values: list[str]) -> str | None:

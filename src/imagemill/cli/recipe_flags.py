@@ -39,6 +39,10 @@ _FLAGS: Final = (
     click.option("--metadata", type=_choices(Recipe, "metadata"), help="What is left of it.  [default: strip]"),
     click.option("--background", help="Colour behind transparent parts in JPEG.  [default: #ffffff]"),
     click.option("--progressive", type=_choices(Recipe, "progressive"), help="Progressive JPEG.  [default: auto]"),
+    click.option(
+        "--accept-truncated/--refuse-truncated", default=None,
+        help="Take what there is of a picture without its end.  [default: image.accept_truncated, refuse]",
+    ),
 )  # fmt: skip
 _SHEET_FLAGS: Final = (
     click.option(
@@ -65,11 +69,11 @@ def _decorated(command: Decorated, flags: Sequence[Callable[[Any], Any]]) -> Dec
     return command
 
 
-def recipe(flags: Mapping[str, object], quality: int, output_format: str) -> Recipe:
-    """Return the recipe of the flags that were given, over the settings' quality and format."""
+def recipe(flags: Mapping[str, object], defaults: Mapping[str, object]) -> Recipe:
+    """Return the recipe of the flags that were given, over the settings' defaults."""
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return msgspec.convert({"quality": quality, "format": output_format} | given, Recipe)
+        return msgspec.convert(dict(defaults) | given, Recipe)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
         flag = place.rstrip("`").partition("[")[0].replace("_", "-")

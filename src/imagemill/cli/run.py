@@ -81,7 +81,7 @@ def run(
     console.start_logging("error")
     settings = settings_of(loaded.settings, places, public_url)
     submission = Submission(
-        recipe=recipe_flags.recipe(recipe, settings.image.quality, settings.image.format),
+        recipe=recipe_flags.recipe(recipe, settings.image.recipe_defaults()),
         on_failure=on_failure,
         errors_column=errors_column,
     )

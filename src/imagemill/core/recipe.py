@@ -29,7 +29,10 @@ class Thumbnail(msgspec.Struct, frozen=True):
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """Defaults are API.md's. Quality is libjpeg's scale; sizes are pixels; nothing is ever enlarged."""
+    """Defaults are API.md's. Quality is libjpeg's scale; sizes are pixels; nothing is ever enlarged.
+
+    `accept_truncated`: of a source that lacks its end, what there is becomes the output. Else it fails.
+    """
 
     quality: Quality = 50
     format: Literal["auto", "keep", "jpeg", "png", "webp"] = "auto"
@@ -39,6 +42,7 @@ class Recipe(msgspec.Struct, frozen=True):
     metadata: Literal["strip", "copyright", "keep"] = "strip"
     background: Colour = "#ffffff"
     progressive: Literal["auto", "yes", "no"] = "auto"
+    accept_truncated: bool = False
 
     @property
     def resizes(self) -> bool:

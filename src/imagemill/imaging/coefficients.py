@@ -37,7 +37,7 @@ def library() -> str:
 
 def made(source: Source, recipe: Recipe, limits: Limits) -> bytes | None:
     """Return a JPEG of the same sides at the recipe's quality, or None: then it takes pixels."""
-    if not IS_BUILT or source.format != "jpeg":
+    if not IS_BUILT or source.format != "jpeg" or source.is_partial:
         return None
     orientation = source.tags.orientation
     result = _requantised(source, recipe, limits, orientation)

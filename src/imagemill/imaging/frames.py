@@ -38,8 +38,8 @@ def read(source: pixels.Source, size: tuple[int, int], *, with_frames: bool) -> 
     has_default_image = bool(image.info.get("default_image"))
     with pixels.reading(source.format, source.data):
         for number in range(source.frames):
-            image.seek(number)
-            image.load()
+            if not _is_there(source, number):
+                break
             durations.append(round(float(image.info.get("duration", 0) or 0)))
             if first is None:
                 first = pixels.turned(image.convert("RGBA"), source.tags.orientation)
@@ -58,6 +58,18 @@ def written(film: Film, form: str, look: encode.Look) -> bytes:
     """Write the frames. APNG's picture that only stands in for the animation is left out where the format has none."""
     frames = film.frames[1:] if film.loop.has_default_image and form != "png" else film.frames
     return encode.animation(frames, form, look, film.loop)
+
+
+def _is_there(source: pixels.Source, number: int) -> bool:
+    """Go to a frame. What a source without its end has before it is enough where that is accepted."""
+    try:
+        source.image.seek(number)
+        source.image.load()
+    except pixels.BROKEN:
+        if not source.is_partial or number == 0:
+            raise
+        return False
+    return True
 
 
 def _frame(image: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:

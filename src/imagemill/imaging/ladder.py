@@ -39,8 +39,20 @@ class Result(NamedTuple):
 
 
 def compress(data: bytes, recipe: Recipe, limits: Limits) -> Result:
-    """Compress one source by a recipe; ImageError says why it cannot be."""
-    source = pixels.opened(data, limits)
+    """Compress one source by a recipe; ImageError says why it cannot be.
+
+    A source is taken as truncated only after it was refused as that, so `accept_truncated` changes nothing else.
+    """
+    try:
+        return _compressed(pixels.opened(data, limits), recipe, limits)
+    except ImageError as error:
+        if not recipe.accept_truncated or error.image_code is not ImageCode.TRUNCATED:
+            raise
+    with pixels.forgiving():
+        return _compressed(pixels.opened(data, limits)._replace(is_partial=True), recipe, limits)
+
+
+def _compressed(source: pixels.Source, recipe: Recipe, limits: Limits) -> Result:
     requantised = _requantised(source, recipe, limits)
     if requantised is not None:
         pieces = [requantised, *_thumbnails_alone(source, recipe)]
@@ -87,7 +99,7 @@ def _still(source: pixels.Source, picture: pixels.Picture, recipe: Recipe) -> Pi
 def _moving(source: pixels.Source, recipe: Recipe) -> tuple[pixels.Picture, Piece]:
     form = "webp" if recipe.format == "webp" else source.format
     size = sizes.main(source.width, source.height, recipe)
-    is_rewritten = frames.is_rewritten(source, form, size)
+    is_rewritten = frames.is_rewritten(source, form, size) or _clean(source, recipe) is None
     film = frames.read(source, size, with_frames=is_rewritten)
     look = _look(source, film.first, recipe, form)
     data = frames.written(film, form, look) if is_rewritten else source.data
@@ -154,10 +166,10 @@ def _smaller(source: pixels.Source, recipe: Recipe, made: Piece) -> Piece:
 def _clean(source: pixels.Source, recipe: Recipe) -> bytes | None:
     """Return the source as it may be published, or None where a promise would break and the larger output stays.
 
-    A picture that lies on its side must be turned, inks must become colours that every viewer shows right, and
-    copyright alone cannot be cut out of a block.
+    A picture that lies on its side must be turned, inks must become colours that every viewer shows right, what has
+    no end must get one, and copyright alone cannot be cut out of a block.
     """
-    if source.tags.orientation != 1 or source.image.mode == "CMYK":
+    if source.tags.orientation != 1 or source.image.mode == "CMYK" or source.is_partial:
         return None
     if recipe.metadata == "keep":
         return source.data

@@ -45,7 +45,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BROKEN: Final = (
+BROKEN: Final = (
     # What Pillow's plugins raise on bytes that make no sense; seen with its own collection of hostile files.
     OSError,
     SyntaxError,
@@ -60,11 +60,16 @@ _BROKEN: Final = (
     struct.error,
     zlib.error,
 )
+_GREYS: Final[dict[str, int | tuple[int, ...]]] = {"L": 128, "RGB": (128, 128, 128), "YCbCr": (128, 128, 128)}
+"""What is missing of an image; with alpha it stays transparent."""
 _BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class Source(NamedTuple):
-    """A source whose header is read. Its sides are as displayed, the orientation in `tags` is still to be applied."""
+    """A source whose header is read. Its sides are as displayed, the orientation in `tags` is still to be applied.
+
+    `is_partial`: it lacks its end, and was accepted so.
+    """
 
     format: str
     data: bytes
@@ -74,6 +79,7 @@ class Source(NamedTuple):
     tags: exif.Tags
     width: int
     height: int
+    is_partial: bool = False
 
 
 class Picture(NamedTuple):
@@ -115,6 +121,8 @@ def decoded(source: Source, recipe: Recipe, *, with_main: bool = True) -> Pictur
             wide, high = sizes.needed(source.width, source.height, recipe, with_main=with_main)
             if (wide, high) != (source.width, source.height):
                 image.draft(None, (wide, high) if source.tags.orientation < _SWAPS_SIDES else (high, wide))
+        if source.is_partial and image.mode in _GREYS:
+            image.im = Image.new(image.mode, image.size, _GREYS[image.mode]).im  # what no bytes fill stays so
         image.load()
         upright = turned(image, source.tags.orientation)
         plain = colour.normalised(upright)
@@ -137,6 +145,16 @@ def resized(image: Image.Image, cut: sizes.Cut) -> Image.Image:
 
 
 @contextmanager
+def forgiving() -> Iterator[None]:
+    """Let Pillow decode what there is of a source that lacks its end: a switch of the whole process."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+@contextmanager
 def reading(form: str, data: bytes) -> Iterator[None]:
     """Translate what Pillow raises on bad bytes: `truncated` where the end is missing, `decode_failed` otherwise."""
     try:
@@ -146,7 +164,7 @@ def reading(form: str, data: bytes) -> Iterator[None]:
     except _BOMBS as error:
         detail = f"the {form} has more pixels than image.max_pixels"
         raise ImageError(ImageCode.TOO_MANY_PIXELS, detail, cause=str(error)) from error
-    except _BROKEN as error:
+    except BROKEN as error:
         cause = f"{type(error).__name__}: {error}"
         if "truncated" in cause.lower() or sniff.is_cut_short(form, data):
             raise ImageError(ImageCode.TRUNCATED, f"the {form} ends too early", transient=False, cause=cause) from error

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -73,8 +73,13 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
         "bmp",
         "tiff",
     )
+    accept_truncated: Annotated[bool, Meta(description="default for sources without their end: what is there")] = False
     recycle_after: Annotated[int, Meta(ge=1, description="images after which a pool child is replaced")] = 2000
     recycle_mb: Annotated[int, Meta(ge=64, description="resident MiB after which a pool child is replaced")] = 400
+
+    def recipe_defaults(self) -> dict[str, Any]:
+        """Return the fields of a recipe that are settings."""
+        return {"quality": self.quality, "format": self.format, "accept_truncated": self.accept_truncated}
 
 
 class CallbackSettings(msgspec.Struct, frozen=True, kw_only=True):
