@@ -40,7 +40,7 @@ class FakeStory:
                 return None, []
             self.left[job_id] -= 1
             self.at_work[job_id] += 1
-            return Claim(job_id, "uid", "token", Submission(), "print", []), self._more(job_id)
+            return Claim(job_id, "uid", "shop", "token", Submission(), "print", []), self._more(job_id)
 
     def compress(self, claim: Claim) -> list[Step]:
         try:
@@ -112,10 +112,10 @@ def test_messages_are_json_with_ids_only(path: Path) -> None:
     queue.perform([Work(7, priority=2), Notify(3), Notify(4, delay_s=60.0), Work(8, delay_s=60.0)])
     told = [json.loads(message) for message in messages(path)]
     assert [(name.split(".")[-1], eta is None, priority, args) for _, name, eta, priority, args in told] == [
-        ("work", True, 2, [7]),
+        ("work", True, 0, [7]),
         ("notify", True, 100, [3]),
         ("notify", False, 100, [4]),
-        ("work", False, 0, [8]),
+        ("wake", False, 0, [8]),
     ]
     assert queue.depth() == 4
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -154,7 +154,7 @@ def test_the_window_holds_while_a_job_runs(run: Callable[..., Queue]) -> None:
     go.set()
     until(lambda: len(story.told) == 301, 30, "the job was done")
     assert max(depths) <= 3  # two beside the one that looks, and the minute's recover
-    until(lambda: not queue._in_flight, 10, "the window is empty in the end")
+    until(lambda: not queue._turns._jobs, 10, "the window is empty in the end")
 
 
 def test_what_an_earlier_process_left_is_forgotten(path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_failure_kills_no_thread_and_is_tried_again(
     queue = run(story, before=(Work(1, tasks=6), Notify(9)))
     until(lambda: story.told.count("job 1") == 6 and story.told.count("notify 9") == 2, 30, "all was tried again")
     assert queue.check()
-    until(lambda: not queue._in_flight, 10, "the window is empty in the end")
+    until(lambda: not queue._turns._jobs, 10, "the window is empty in the end")
     failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert Counter(text.split(" failed")[0] for text in failures) == {"work on job 1": 4, "callback 9": 1}
 

@@ -1,7 +1,8 @@
 """Huey, and the only place that knows it: a durable reminder of what the database says is to be done.
 
 Huey deletes a message before it runs it, so a message is worth nothing by itself: losing all of them loses no work
-(`recover` asks again). A job has at most `threads` messages here at a time: the file stays small, and jobs take turns.
+(`recover` asks again). A job has at most `threads` messages here at a time, so the file stays small. A message means
+that its job could use a hand; which job gets the hand that is free is decided by `turns`, not by their order.
 Messages carry ids only and are JSON: whoever can write the file must not be able to run code.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 
 from imagemill.pipeline.steps import Notify, Step, Work
+from imagemill.turns import Turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,12 +116,12 @@ class Queue:
         _forget(path)
         logging.getLogger("huey").setLevel(logging.WARNING)  # it would tell of every task
         self._threads = threads
-        self._in_flight: Counter[int] = Counter()
-        self._lock = threading.Lock()
+        self._turns = Turns(threads)
         self._story: Story | None = None
         self._consumer: _Consumer | None = None
         self._huey = _Huey(path)
         self._work_task: Any = self._huey.task(name="work")(self._work)
+        self._wake_task: Any = self._huey.task(name="wake")(self._wake)
         self._notify_task: Any = self._huey.task(name="notify")(self._notify)
         self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
 
@@ -168,51 +169,55 @@ class Queue:
                 self._ask_for_work(step)
 
     def _ask_for_work(self, step: Work) -> None:
+        if step.delay_s > 0:
+            if self._turns.put_off(step.job_id, time.monotonic(), step.delay_s):
+                self._enqueue(self._wake_task, step.job_id, step.delay_s)
+            return
         for _ in range(step.tasks):
-            if not self._takes_place(step):
+            if not self._turns.want(step.job_id, step.priority):
                 return
             try:
-                self._enqueue(self._work_task, step.job_id, step.delay_s, priority=step.priority)
+                self._enqueue(self._work_task, step.job_id, 0)
             except BaseException:  # no message, no place: a full disk must not close the window for good
-                self._leave_place(step.job_id)
+                self._turns.unwant(step.job_id)
                 raise
 
-    def _takes_place(self, step: Work) -> bool:
-        """Take a place in the window of the step's job, when there is one."""
-        with self._lock:
-            is_free = self._in_flight[step.job_id] < (1 if step.delay_s else self._threads)
-            self._in_flight[step.job_id] += is_free
-        return is_free
-
-    def _leave_place(self, job_id: int) -> None:
-        with self._lock:
-            self._in_flight[job_id] -= 1
-            if not self._in_flight[job_id]:
-                del self._in_flight[job_id]
-
-    def _enqueue(self, task: Any, argument: int, delay_s: float, *, priority: int) -> None:  # noqa: ANN401  huey is not typed
+    def _enqueue(self, task: Any, argument: int, delay_s: float, *, priority: int = 0) -> None:  # noqa: ANN401  huey is not typed
         if delay_s > 0:
             task.schedule((argument,), delay=delay_s, priority=priority)
         else:
             task(argument, priority=priority)
 
-    def _work(self, job_id: int) -> None:
+    def _work(self, _: int) -> None:
+        job_id = self._turns.take()
+        if job_id is None:
+            return
+        started = time.monotonic()
         steps: list[Step] = [Work(job_id, delay_s=_AGAIN_S)]
         try:
             steps = self._claim_and_compress(job_id)
         except Exception:
             log.exception("work on job %s failed; it is tried again", job_id)
         finally:
-            self._leave_place(job_id)
+            self._turns.end(job_id, time.monotonic() - started)
             self.perform(steps)
+            self._turns.rest(job_id)
+
+    def _wake(self, job_id: int) -> None:
+        self._turns.wake(job_id)
+        self.perform([Work(job_id)])
 
     def _claim_and_compress(self, job_id: int) -> list[Step]:
         story = self._running()
         claim, more = story.claim(job_id)
         if claim is None:
             return more
-        self.perform(more)
-        return story.compress(claim)
+        self._turns.know(job_id, claim.owner, claim.submission.priority)
+        try:
+            self.perform(more)
+        finally:
+            steps = story.compress(claim)  # whatever became of the messages: what is claimed is to be worked on
+        return steps
 
     def _notify(self, delivery_id: int) -> None:
         try:

@@ -246,7 +246,7 @@ def test_another_storage_error_is_tried_again(mill: Mill) -> None:
 def test_after_its_slice_a_task_gives_back_the_rest(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLICE_S", -1.0)
     job = mill.accept(mill.sheet(*mill.urls(8)))
-    assert mill.turn(job) == [Work(mill.small_id(job), tasks=1)]
+    assert mill.turn(job) == [Work(mill.small_id(job), 0, tasks=1)]
     assert (mill.origin.fetched, mill.states(job)) == ([], ["pending"] * 8)
 
 
@@ -263,7 +263,7 @@ def test_a_claim_asks_for_as_many_hands_as_could_help(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(8)))
     claim, more = mill.pipeline.claim(mill.small_id(job))
     assert claim is not None
-    assert more == [Work(mill.small_id(job), tasks=1)]  # one thread: one hand
+    assert more == [Work(mill.small_id(job), 0, tasks=1)]  # one thread: one hand
     second, more = mill.pipeline.claim(mill.small_id(job))
     assert (second is not None, more) == (True, [])
 

@@ -74,7 +74,7 @@ def test_only_what_is_recent_is_looked_for(mill: Mill) -> None:
     assert mill.pipeline.recover(at_start=True) == []
     mill.storage.delete(main(mill, new))
     assert mill.pipeline.recover() == []  # the power did not go in between
-    assert mill.pipeline.recover(at_start=True) == [Work(mill.small_id(new))]
+    assert mill.pipeline.recover(at_start=True) == [Work(mill.small_id(new), 0)]
     assert mill.states(old) == ["done"]
 
 
@@ -123,5 +123,5 @@ def test_other_jobs_of_the_same_picture_go_on_too(mill: Mill) -> None:
     mill.asked.clear()
     mill.storage.delete(main(mill, job))
     mill.accept(sheet, again=True)
-    assert mill.asked == [Work(mill.small_id(other)), Work(mill.small_id(job))]
+    assert mill.asked == [Work(mill.small_id(other), 0), Work(mill.small_id(job), 0)]
     assert (mill.states(other), mill.states(job)) == (["pending", "done"], ["pending"])

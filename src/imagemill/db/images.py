@@ -47,6 +47,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     job_id: int
     job_uid: str
+    owner: str
     token: str
     submission: Submission
     fingerprint: str
@@ -82,7 +83,7 @@ class Images(Jobs):
         now = self._clock()
         with self._transaction():
             job = self._row(
-                "SELECT uid, submission, fingerprint, started_at, images FROM job"
+                "SELECT uid, submission, fingerprint, started_at, images, owner FROM job"
                 " WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
                 (job_id,),
             )
@@ -94,7 +95,13 @@ class Images(Jobs):
             return None
         submission = msgspec.json.decode(job[1], type=Submission)
         return Claim(
-            job_id=job_id, job_uid=job[0], token=token, submission=submission, fingerprint=job[2], images=taken
+            job_id=job_id,
+            job_uid=job[0],
+            owner=job[5],
+            token=token,
+            submission=submission,
+            fingerprint=job[2],
+            images=taken,
         )
 
     def _take(self, job_id: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:

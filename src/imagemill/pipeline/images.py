@@ -56,7 +56,7 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
         return None, [Work(job_id, delay_s=PAUSE_S)]
     token, shares = secrets.token_hex(8), 2 * parts.settings.threads
     taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=LEASE_S)
-    return taken, _more(parts, job_id, taken.submission.priority if taken else 0)
+    return taken, _more(parts, job_id, taken.submission.priority if taken else None)
 
 
 def compress(parts: Parts, taken: Claim) -> list[Step]:
@@ -70,7 +70,7 @@ def compress(parts: Parts, taken: Claim) -> list[Step]:
     return [*hand.notify, *_more(parts, taken.job_id, taken.submission.priority)]
 
 
-def _more(parts: Parts, job_id: int, priority: int) -> list[Step]:
+def _more(parts: Parts, job_id: int, priority: int | None) -> list[Step]:
     if parts.stopping.is_set():
         return []
     due, next_at = parts.store.due_images(job_id, parts.settings.threads)

@@ -8,10 +8,10 @@ import msgspec
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Claim and compress images of a job: `tasks` more hands, after `delay_s` seconds."""
+    """Claim and compress images of a job: `tasks` more hands, after `delay_s` seconds. `priority` where it is known."""
 
     job_id: int
-    priority: int = 0
+    priority: int | None = None
     tasks: int = 1
     delay_s: float = 0.0
 
