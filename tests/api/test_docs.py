@@ -34,6 +34,8 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/api/v1/jobs/{job_id}/input",
         "/api/v1/jobs/{job_id}/output.csv",
         "/api/v1/jobs/{job_id}/report.csv",
+        "/api/v1/tokens",
+        "/api/v1/tokens/{name}",
         "/healthz",
         "/readyz",
         "/images/{name}",

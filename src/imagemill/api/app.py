@@ -18,6 +18,7 @@ from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
+from imagemill.api.tokens import create_token, list_tokens, revoke_token
 
 THREADS: Final = 32
 """Synchronous routes wait for the database and the disk, not for the processor; asyncio's own number is cores + 4."""
@@ -35,6 +36,9 @@ def create_app(parts: Parts) -> Litestar:
             download_input,
             download_output,
             download_report,
+            list_tokens,
+            create_token,
+            revoke_token,
         ],
         middleware=[DefineMiddleware(Authentication, store=parts.store if parts.settings.auth == "token" else None)],
         guards=[demand_scope],

@@ -36,6 +36,7 @@ Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7.
 """
 
 _REFUSALS: Final = {
+    400: ("bad_request", "The body is not JSON."),
     401: ("unauthorized", "There is no token, or it is not known."),
     403: ("forbidden", "The token lacks the scope."),
     404: ("not_found", "There is no such job, or it is another owner's."),
@@ -119,7 +120,10 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
         license=License(name="MIT", identifier="MIT"),
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
-        tags=[Tag(name="jobs", description="Submit sheets, watch them, fetch what came out.")],
+        tags=[
+            Tag(name="jobs", description="Submit sheets, watch them, fetch what came out."),
+            Tag(name="tokens", description="Who may call."),
+        ],
         path="/docs",
         render_plugins=[page],
     )

@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from imagemill.db import Store, StoreError, open_database
+from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher
 from imagemill.imaging import engine
 from imagemill.pipeline import Parts, Pipeline, Room
@@ -168,11 +167,11 @@ def first_token(store: Store, folders: Folders) -> str:
     if folders.token.is_file():
         token = folders.token.read_text().strip()
     else:
-        token = f"im_{secrets.token_urlsafe(32)}"
+        token = new_token()
         descriptor = os.open(folders.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{token}\n")
-    store.add_token("first", token, scopes=_ALL_SCOPES, owner="admin")
+    store.add_token(FIRST, token, scopes=_ALL_SCOPES, owner="admin")
     return token
 
 
