@@ -30,6 +30,10 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/api/v1/jobs",
         "/api/v1/jobs/{job_id}",
+        "/api/v1/jobs/{job_id}/cancel",
+        "/api/v1/jobs/{job_id}/pause",
+        "/api/v1/jobs/{job_id}/resume",
+        "/api/v1/jobs/{job_id}/retry",
         "/api/v1/jobs/{job_id}/images",
         "/api/v1/jobs/{job_id}/input",
         "/api/v1/jobs/{job_id}/output.csv",

@@ -19,6 +19,7 @@ from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
 from imagemill.api.tokens import create_token, list_tokens, revoke_token
+from imagemill.api.verbs import cancel_job, delete_job, pause_job, resume_job, retry_job
 
 THREADS: Final = 32
 """Synchronous routes wait for the database and the disk, not for the processor; asyncio's own number is cores + 4."""
@@ -39,6 +40,11 @@ def create_app(parts: Parts) -> Litestar:
             list_tokens,
             create_token,
             revoke_token,
+            cancel_job,
+            pause_job,
+            resume_job,
+            retry_job,
+            delete_job,
         ],
         middleware=[DefineMiddleware(Authentication, store=parts.store if parts.settings.auth == "token" else None)],
         guards=[demand_scope],

@@ -49,8 +49,9 @@ class Deliveries(Queries):
         """Write what an attempt came to, and what follows."""
         with self._transaction():
             self._touched(
-                "INSERT INTO attempt (delivery_id, n, at, status, answer, error) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                # Nothing where the callback was taken back meanwhile: its number may be another's by now.
+                "INSERT INTO attempt (delivery_id, n, at, status, answer, error) SELECT ?, ?, ?, ?, ?, ?"
+                " WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ? AND uid = ?) ON CONFLICT DO NOTHING",
                 (
                     delivery.id,
                     delivery.attempts + 1,
@@ -58,12 +59,22 @@ class Deliveries(Queries):
                     attempt.status,
                     attempt.answer,
                     attempt.error,
+                    delivery.id,
+                    delivery.uid,
                 ),
             )
             self._touched(
                 "UPDATE delivery SET state = ?, attempts = ?, last_status = ?, next_attempt_at = ?, lease_until = NULL"
-                " WHERE id = ? AND state = 'pending' AND attempts = ?",
-                (state, delivery.attempts + 1, attempt.status, next_attempt_at, delivery.id, delivery.attempts),
+                " WHERE id = ? AND uid = ? AND state = 'pending' AND attempts = ?",
+                (
+                    state,
+                    delivery.attempts + 1,
+                    attempt.status,
+                    next_attempt_at,
+                    delivery.id,
+                    delivery.uid,
+                    delivery.attempts,
+                ),
             )
 
     def release_deliveries(self) -> None:

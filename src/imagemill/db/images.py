@@ -10,7 +10,7 @@ from imagemill.core import keys
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
-from imagemill.db.jobs import Jobs
+from imagemill.db.jobs import IS_WORKED, Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ MAIN = "image"
 
 _WAITING = (
     "image WHERE job_id = ? AND state = 'pending'"
-    " AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND finished_at IS NULL AND paused_at IS NULL)"
+    f" AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND {IS_WORKED})"
 )
 
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
@@ -83,8 +83,7 @@ class Images(Jobs):
         now = self._clock()
         with self._transaction():
             job = self._row(
-                "SELECT uid, submission, fingerprint, started_at, images, owner FROM job"
-                " WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
+                f"SELECT uid, submission, fingerprint, started_at, images, owner FROM job WHERE id = ? AND {IS_WORKED}",
                 (job_id,),
             )
             limit = max(1, min(most, job[4] // shares)) if job else 0

@@ -82,7 +82,7 @@ class Places(Queries):
         return found
 
     def _found(self, uid: str) -> tuple[int, str]:
-        row = self._row("SELECT id, fingerprint FROM job WHERE uid = ?", (uid,))
+        row = self._row("SELECT id, fingerprint FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None:
             message = "there is no such job"
             raise NotFoundError(message)

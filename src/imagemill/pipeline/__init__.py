@@ -13,6 +13,7 @@ from imagemill.pipeline.intake import Accepted, Intake, Repeat
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.steps import Notify, Step, Work
+from imagemill.pipeline.verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from imagemill.core.job import Job
     from imagemill.db import Claim
 
-__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Work"]
+__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
 
 RECOVER_S = 60.0
 """How often `recover` runs; it is told the callbacks that come due until the next time."""
@@ -33,6 +34,7 @@ class Pipeline:
     def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
         self._parts = parts
         self._perform = perform
+        self.verbs = Verbs(parts, perform)
 
     def intake(self) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve."""
@@ -64,7 +66,8 @@ class Pipeline:
         store.forget_keys()
         if at_start:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
-        ended: list[Step] = [Notify(delivery) for delivery in store.finish_idle_jobs()]
+        over = [*store.finish_cancelling(), *store.finish_idle_jobs()]
+        ended: list[Step] = [Notify(delivery) for delivery in over]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
 

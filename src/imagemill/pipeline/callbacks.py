@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import retry
+from imagemill.core.errors import NotFoundError
 from imagemill.core.job import with_links
 from imagemill.pipeline.steps import Notify
 
@@ -29,7 +30,11 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
     if delivery is None:
         return []
     now = datetime.fromtimestamp(parts.clock(), UTC)
-    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, _body(parts, delivery), now)
+    try:
+        body = _body(parts, delivery)
+    except NotFoundError:
+        return []  # the job was deleted in this moment, and its callbacks with it
+    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, body, now)
     state, wait_s = _outcome(delivery, attempt)
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
     parts.store.record_attempt(delivery, attempt, state=state, next_attempt_at=next_attempt_at)
