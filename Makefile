@@ -3,10 +3,13 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup setup-tests run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
+
+setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in
+	@installer/setup.sh tests
 
 run: setup ## the appliance, on this machine
 	@exec $(BIN)/imagemill serve
@@ -17,7 +20,7 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
+test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet 2>/dev/null
