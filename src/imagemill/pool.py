@@ -78,7 +78,7 @@ class Pool:
     def __init__(self, section: ImageSettings, workers: int, spool: Path) -> None:
         self._section = section
         self._workers = workers
-        self._limits = protocol.Limits(section.max_pixels, section.formats)
+        self._limits = protocol.Limits(section.max_pixels, section.formats, section.max_scans)
         self._stem = str(spool / f"made-{secrets.token_hex(6)}")
         self._numbers = itertools.count()
         self._changed = threading.Condition()  # guards everything below

@@ -54,6 +54,8 @@ def compress(data: bytes, recipe: Recipe, limits: Limits) -> Result:
 
 def _compressed(source: pixels.Source, recipe: Recipe, limits: Limits) -> Result:
     requantised = _requantised(source, recipe, limits)
+    if requantised is None:
+        pixels.check_scans(source, limits)
     if requantised is not None:
         pieces = [requantised, *_thumbnails_alone(source, recipe)]
     elif frames.is_kept(source, recipe):

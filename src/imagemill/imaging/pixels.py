@@ -185,6 +185,12 @@ def _check_pixels(size: tuple[int, int], frames: int, limits: Limits) -> None:
         raise ImageError(ImageCode.TOO_MANY_PIXELS, f"{many} are more than image.max_pixels, {limits.max_pixels}")
 
 
+def check_scans(source: Source, limits: Limits) -> None:
+    """Refuse a progressive bomb: a few hundred bytes more make a decoder walk over all pixels once more."""
+    if source.format == "jpeg" and sniff.has_scans_beyond(limits.max_scans, source.data):
+        raise ImageError(ImageCode.DECODE_FAILED, f"the jpeg has more scans than image.max_scans, {limits.max_scans}")
+
+
 def header(form: str, data: bytes) -> tuple[int, int]:
     """Open an output again and return its sides as displayed: nothing is published that cannot be opened."""
     image: Any = PLUGINS[form](io.BytesIO(data))

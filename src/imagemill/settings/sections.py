@@ -63,6 +63,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
         "auto"
     )
     max_pixels: Annotated[int, Meta(ge=1, description="largest source in pixels, all frames together")] = 100_000_000
+    max_scans: Annotated[int, Meta(ge=1, le=1000, description="scans of a JPEG: each walks over the whole image")] = 64
     timeout_s: Annotated[float, Meta(gt=0, le=3600, description="seconds to compress one image")] = 60.0
     memory_mb: Annotated[int, Meta(ge=128, description="address space of a pool child, MiB above its start")] = 1536
     formats: Annotated[tuple[Format, ...], Meta(min_length=1, description="formats that are opened")] = (
