@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 
 from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
+from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
 from imagemill.api.downloads import download_input, download_output, download_report
 from imagemill.api.gate import Gate
@@ -37,6 +38,9 @@ def create_app(parts: Parts) -> Litestar:
             download_input,
             download_output,
             download_report,
+            list_deliveries,
+            redeliver,
+            try_callback,
             list_tokens,
             create_token,
             revoke_token,

@@ -122,6 +122,7 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
         security=[{"bearer": []}],
         tags=[
             Tag(name="jobs", description="Submit sheets, watch them, fetch what came out."),
+            Tag(name="callbacks", description="How the end of a job is told."),
             Tag(name="tokens", description="Who may call."),
         ],
         path="/docs",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Job
+    from imagemill.core.job import Job, Trial
     from imagemill.db import Claim
 
 __all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
@@ -51,6 +51,14 @@ class Pipeline:
     def notify(self, delivery_id: int) -> list[Step]:
         """Make one attempt at a callback."""
         return callbacks.notify(self._parts, delivery_id)
+
+    def redeliver(self, job: Job) -> None:
+        """Tell the last end of a job again, now."""
+        self._perform(callbacks.redeliver(self._parts, job))
+
+    def try_callback(self, url: str, secret: str | None) -> Trial:
+        """Make a callback that tells of no job, and say what came back."""
+        return callbacks.trial(self._parts, url, secret)
 
     def recover(self, *, at_start: bool = False) -> list[Step]:
         """Pick up what was interrupted: leases, ends of jobs, callbacks, work.
