@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup setup-tests run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup setup-tests run test lint docs bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
@@ -27,6 +27,9 @@ test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's
 	@rm -f .coverage.* # of processes that were killed while they wrote it
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='src/imagemill/core/*' --fail-under=100
+
+docs: setup ## docs/states.md, drawn from the tables in core/states.py
+	$(BIN)/python -m tests.house.draw_states
 
 bench: setup ## how fast it is here, in images per second
 	$(BIN)/python -m tests.bench

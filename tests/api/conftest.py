@@ -17,7 +17,7 @@ from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
 from imagemill.fetch import Fetcher
-from imagemill.pipeline import Parts, Pipeline, Room, Step, Work
+from imagemill.pipeline import Leases, Parts, Pipeline, Room, Step, Work
 from imagemill.pool import Pool
 from imagemill.settings import CallbackSettings, Settings
 from imagemill.storage import Folders, LocalStorage
@@ -91,10 +91,12 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
         folders=site.folders,
         store=site.store,
         storage=site.storage,
+        originals=LocalStorage(site.folders.sources),
         fetcher=fetcher,
         pool=Pool(settings.image, 1, site.folders.spool),
         caller=Caller(settings.callback, "imagemill"),
         room=Room((site.folders.root,), settings.disk_reserve_mb),
+        leases=Leases(site.store),
         public_url=lambda: site.url,
         link=f"{site.url}/images/{{}}".format,
     )

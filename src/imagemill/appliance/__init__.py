@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher
 from imagemill.imaging import engine
-from imagemill.pipeline import Parts, Pipeline, Room
+from imagemill.pipeline import Leases, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
 from imagemill.storage import Folders, LocalStorage, locked
@@ -83,6 +83,7 @@ class Appliance:
         fetcher = Fetcher(settings.fetch, folders.spool)
         stack.callback(fetcher.close)
         self._pool = Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, folders.spool)
+        self._leases = Leases(self.store)
         self.queue = Queue(folders.queue, threads=settings.threads)
         self.parts = self._parts(fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.perform)
@@ -91,6 +92,8 @@ class Appliance:
             self._start_web(stack)
 
     def _start_work(self, stack: contextlib.ExitStack) -> None:
+        self._leases.start()
+        stack.callback(self._leases.stop)
         stack.callback(self._pool.kill)
         stack.callback(self._stop_work)
         self._pool.start()
@@ -119,10 +122,12 @@ class Appliance:
             folders=folders,
             store=self.store,
             storage=self.storage,
+            originals=LocalStorage(folders.sources),
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),
             room=Room((folders.root, self._outputs()), settings.disk_reserve_mb),
+            leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
         )

@@ -66,3 +66,8 @@ def file_name(key: str, image_format: str) -> str:
 def message_id(job: int, event: str, at: float) -> str:
     """Return the `webhook-id` of a callback: the same for every attempt, another for every end of a job."""
     return "msg_" + hashlib.sha256(f"{job}/{event}/{at!r}".encode()).hexdigest()[:32]
+
+
+def source_name(source_sha256: str, image_format: str) -> str:
+    """Return the name under which a source is kept."""
+    return f"{source_sha256}.{EXTENSIONS[image_format]}"

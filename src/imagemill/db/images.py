@@ -193,6 +193,23 @@ class Images(Jobs):
             [(claim.job_id, n, claim.token) for n in returned],
         )
 
+    def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
+        """Let leases that still hold end later, `lease_s` from now; return how many those are."""
+        until = self._clock() + lease_s
+        with self._transaction():
+            return sum(
+                self._touched(
+                    "UPDATE image SET lease_until = ? WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running'",
+                    (until, claim.job_id, image.n, claim.token),
+                )
+                for claim in claims
+                for image in claim.images
+            )
+
+    def is_worked(self, job_id: int) -> bool:
+        """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
+        return self._row(f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)) is not None
+
     def release_leases(self, *, before: float | None = None) -> int:
         """Return leased images to pending: those whose lease has ended before, or all (at the start and at the end)."""
         end = "" if before is None else " AND lease_until < ?"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.intake import Accepted, Intake, Repeat
+from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.steps import Notify, Step, Work
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from imagemill.core.job import Job, Trial
     from imagemill.db import Claim
 
-__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
+__all__ = ["Accepted", "Intake", "Leases", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
 
 RECOVER_S = 60.0
 """How often `recover` runs; it is told the callbacks that come due until the next time."""
