@@ -10,7 +10,7 @@ import msgspec
 
 from imagemill.core.recipe import Recipe
 
-CODEC_VERSION: Final = "rq1"
+CODEC_VERSION: Final = "rq2"
 """Part of every output key: raised whenever equal input would give other bytes."""
 
 _ORDINAL_BITS: Final = 32

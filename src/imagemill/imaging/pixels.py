@@ -127,6 +127,8 @@ def decoded(source: Source, recipe: Recipe, *, with_main: bool = True) -> Pictur
         upright = turned(image, source.tags.orientation)
         plain = colour.normalised(upright)
     profile = colour.profile_to_keep(image.info.get("icc_profile"), plain.mode)
+    if profile is None:
+        plain = colour.without_idle_colour(plain)
     return Picture(plain, profile, upright if upright.mode in {"1", "P"} else None)
 
 
