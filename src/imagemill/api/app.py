@@ -13,6 +13,7 @@ from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_call
 from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
 from imagemill.api.downloads import download_input, download_output, download_report
+from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
 from imagemill.api.jobs import list_images, list_jobs, show_job, submit_sheet
@@ -31,6 +32,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     list_jobs,
     show_job,
     list_images,
+    stream_events,
     download_input,
     download_output,
     download_report,

@@ -110,6 +110,24 @@ class DownloadOperation(Operation):
         self.responses = {**(self.responses or {}), "200": OpenAPIResponse(description="The sheet.", content=content)}
 
 
+@dataclass
+class EventsOperation(Operation):
+    """Documents a stream of events as what it is, and the header that goes on with one."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer; name the header."""
+        content = {"text/event-stream": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+        stream = OpenAPIResponse(description="Events, until the job has ended.", content=content)
+        self.responses = {**(self.responses or {}), "200": stream}
+        last = Parameter(
+            name="Last-Event-ID",
+            param_in="header",
+            description="The `id` of the last event that came; browsers send it by themselves.",
+            schema=Schema(type=OpenAPIType.STRING),
+        )
+        self.parameters = [*(self.parameters or []), last]
+
+
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
     """Return the configuration: one page, no CDN."""
     bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")

@@ -23,6 +23,12 @@ _WAITING = (
     f" AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND {IS_WORKED})"
 )
 
+# In which order the images of a job ended, whatever the clock did meanwhile: `settled_images` goes on from there.
+_REVISION = (
+    "1 + coalesce((SELECT max(revision) FROM image AS other WHERE other.job_id = image.job_id"
+    " AND other.revision IS NOT NULL), 0)"
+)
+
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
 
@@ -162,7 +168,7 @@ class Images(Jobs):
             _write(
                 Move.COMPLETE,
                 "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
-                " output = ?, output_bytes = ?, seconds = ?",
+                f" output = ?, output_bytes = ?, seconds = ?, revision = {_REVISION}",
             ),
             [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -171,7 +177,8 @@ class Images(Jobs):
         self._many(
             _write(
                 Move.FAIL,
-                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?",
+                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?,"
+                f" revision = {_REVISION}",
             ),
             [(*_wrong(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )

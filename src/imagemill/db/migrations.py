@@ -84,6 +84,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE stray (
             shelf TEXT NOT NULL, name TEXT NOT NULL, seen_at REAL NOT NULL, PRIMARY KEY (shelf, name)) WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE image ADD COLUMN revision INTEGER",
+        "CREATE INDEX image_settled ON image (job_id, revision) WHERE revision IS NOT NULL",
+    ),
 )
 
 
