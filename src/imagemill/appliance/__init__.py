@@ -8,16 +8,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from imagemill.db import FIRST, Store, StoreError, new_token, open_database
+from imagemill.db import Store, StoreError, open_database
 from imagemill.fetch import Fetcher
 from imagemill.imaging import engine
-from imagemill.pipeline import Leases, Parts, Pipeline, Room
+from imagemill.pipeline import Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
-from imagemill.storage import Folders, LocalStorage, locked
+from imagemill.storage import Folders, LocalStorage, flush_folder, locked
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ class Appliance:
         fetcher = Fetcher(settings.fetch, folders.spool)
         stack.callback(fetcher.close)
         self._pool = Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, folders.spool)
-        self._leases = Leases(self.store)
         self.queue = Queue(folders.queue, threads=settings.threads)
         self.parts = self._parts(fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.perform)
@@ -92,8 +92,6 @@ class Appliance:
             self._start_web(stack)
 
     def _start_work(self, stack: contextlib.ExitStack) -> None:
-        self._leases.start()
-        stack.callback(self._leases.stop)
         stack.callback(self._pool.kill)
         stack.callback(self._stop_work)
         self._pool.start()
@@ -122,12 +120,10 @@ class Appliance:
             folders=folders,
             store=self.store,
             storage=self.storage,
-            originals=LocalStorage(folders.sources),
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),
             room=Room((folders.root, self._outputs()), settings.disk_reserve_mb),
-            leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
         )
@@ -169,15 +165,25 @@ class Appliance:
 
 def first_token(store: Store, folders: Folders) -> str:
     """Return the appliance's own token: made at the first start, kept in the data folder with mode 0600."""
-    if folders.token.is_file():
-        token = folders.token.read_text().strip()
-    else:
-        token = new_token()
-        descriptor = os.open(folders.token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{token}\n")
-    store.add_token(FIRST, token, scopes=_ALL_SCOPES, owner="admin")
+    token = folders.token.read_text().strip() if folders.token.is_file() else ""
+    if not token:
+        token = f"im_{secrets.token_urlsafe(32)}"
+        _keep_secret(folders.token, token)
+    store.add_token("first", token, scopes=_ALL_SCOPES, owner="admin")
     return token
+
+
+def _keep_secret(place: Path, text: str) -> None:
+    """Write a file that the power takes whole or not at all: half a token, or an empty one, would be a key too."""
+    part = place.with_name(f"{place.name}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(descriptor)
+    part.replace(place)
+    flush_folder(place.parent)
 
 
 def usable_cores() -> int:

@@ -2,8 +2,8 @@
 
 from imagemill.storage.base import Storage
 from imagemill.storage.folders import Folders
-from imagemill.storage.local import LocalStorage
+from imagemill.storage.local import LocalStorage, flush_folder
 from imagemill.storage.lock import locked
 from imagemill.storage.memory import MemoryStorage
 
-__all__ = ["Folders", "LocalStorage", "MemoryStorage", "Storage", "locked"]
+__all__ = ["Folders", "LocalStorage", "MemoryStorage", "Storage", "flush_folder", "locked"]
