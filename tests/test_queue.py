@@ -8,6 +8,7 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,16 @@ def test_what_an_earlier_process_left_is_forgotten(path: Path) -> None:
     assert Queue(path, threads=1).depth() == 0
     path.write_bytes(b"torn" * 5000)
     assert Queue(path, threads=1).depth() == 0
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_wall_clock_that_is_set_hastens_and_delays_nothing(run: Callable[..., Queue], hours: int) -> None:
+    story = FakeStory(j1=1)
+    queue = run(story)
+    queue._huey._began += timedelta(hours=hours)  # as if the wall clock had gone the other way since
+    queue.perform([Notify(1, delay_s=3600.0), Notify(2, delay_s=0.1), Work(1, delay_s=0.1)])
+    until(lambda: len(story.told) == 3, 10, "what was due was done")
+    assert sorted(story.told) == ["job 1", "notify 2", "start"]
 
 
 def test_the_start_recovers_first(run: Callable[..., Queue]) -> None:

@@ -1,7 +1,6 @@
 """Fetches sources: one URL in, its bytes and their SHA-256 out, and an ImageError with its own code for all that fails.
 
-Bytes stay in memory up to 1 MiB, while all together are within `fetch.memory_mb`, and go to a file of the spool above
-that. Whether they are a picture is not judged
+Bytes stay in memory up to 1 MiB and go to a file of the spool above that. Whether they are a picture is not judged
 here, except for the two answers that say so themselves: nothing, and a web page.
 """
 
@@ -13,15 +12,13 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from imagemill.budget import Budget
 from imagemill.core.addresses import Policy
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.retry import TRANSIENT_STATUS
@@ -39,16 +36,14 @@ _WEB_PAGE = re.compile(
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A source: its bytes, or the path of its file in the spool. `forget` says that the bytes are let go of."""
+    """A source: its bytes, or the path of its file in the spool."""
 
     data: bytes | Path
     size: int
     sha256: str
-    forget: Callable[[], None] = ExitStack().close
 
     def discard(self) -> None:
         """Remove the spool file, where there is one. May be called again."""
-        self.forget()
         if isinstance(self.data, Path):
             self.data.unlink(missing_ok=True)
 
@@ -60,7 +55,6 @@ class Fetcher:
         self, section: FetchSettings, spool: Path, *, resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
     ) -> None:
         self._spool = spool
-        self._memory = Budget(section.memory_mb << 20)
         self._hosts = Hosts(section.per_host, section.per_host_rate, section.total_timeout_s)
         self._client = Client(
             Policy(allow=section.allow, allow_lan=section.allow_lan),
@@ -95,20 +89,16 @@ class Fetcher:
         chunks = answer.chunks()
         held: list[bytes] = []
         size = 0
-        with ExitStack() as memory:
-            for chunk in chunks:
-                held.append(chunk)
-                size += len(chunk)
-                if size > MEMORY_BYTES or not self._memory.takes(len(chunk)):
-                    break
-                memory.callback(self._memory.give, len(chunk))
-            else:
-                data = b"".join(held)
-                _check_beginning(data, answer.host)
-                return Fetched(data, size, hashlib.sha256(data).hexdigest(), memory.pop_all().close)
-            data = b"".join(held)
-            _check_beginning(data, answer.host)
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk)
+            if size > MEMORY_BYTES:
+                break
+        data = b"".join(held)
+        _check_beginning(data, answer.host)
+        if size > MEMORY_BYTES:
             return self._spooled(chain([data], chunks))
+        return Fetched(data, size, hashlib.sha256(data).hexdigest())
 
     def _spooled(self, pieces: Iterable[bytes]) -> Fetched:
         path = self._spool / f"source-{uuid.uuid4().hex}"

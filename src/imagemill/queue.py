@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -80,10 +80,15 @@ class _JsonSerializer(Serializer):
 
 
 class _Huey(SqliteHuey):
-    """Rings a bell with each message, so that idle workers need not be quick to look, only sure to."""
+    """Rings a bell with each message, so that idle workers need not be quick to look, only sure to.
+
+    Its clock begins with the wall's and is never set: a message for in two seconds shall not wait for hours because the
+    wall clock was put back. The file is begun anew at each start, so no other clock's times are in it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.bell = threading.Condition()
+        self._began, self._began_s = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
         super().__init__(
             "imagemill", filename=str(path), results=False, timeout=30, fsync=False, serializer=_JsonSerializer()
         )
@@ -93,6 +98,13 @@ class _Huey(SqliteHuey):
         with self.bell:
             self.bell.notify()
         return result
+
+    def later(self, delay_s: float) -> datetime:
+        """Return the moment in so many seconds."""
+        return self._began + timedelta(seconds=time.monotonic() - self._began_s + delay_s)
+
+    def _get_timestamp(self) -> datetime:
+        return self.later(0)
 
 
 class _Worker(Worker):
@@ -183,10 +195,9 @@ class Queue:
                 raise
 
     def _enqueue(self, task: Any, argument: int, delay_s: float, *, priority: int = 0) -> None:  # noqa: ANN401  huey is not typed
-        if delay_s > 0:
-            task.schedule((argument,), delay=delay_s, priority=priority)
-        else:
-            task(argument, priority=priority)
+        message = task.s(argument, priority=priority)
+        message.eta = self._huey.later(delay_s) if delay_s > 0 else None
+        self._huey.enqueue(message)
 
     def _work(self, _: int) -> None:
         job_id = self._turns.take()

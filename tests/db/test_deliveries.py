@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,21 @@ def test_a_job_without_callback_has_none(store: Store, seeds: Seeds) -> None:
     assert store.record_images(claim, [done(claim, 1)]) is None
     assert store.job(job.uid).callback == Callback()
     assert store.due_deliveries(60) == []
+
+
+def test_the_end_is_on_the_disk_before_it_is_told(
+    store: Store, delivery_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels: list[object] = []
+    ask = store._row
+
+    def look(*asked: Any) -> object:  # noqa: ANN401
+        levels.append(ask("PRAGMA synchronous"))
+        return ask(*asked)
+
+    monkeypatch.setattr(store, "_row", look)
+    assert store.claim_delivery(delivery_id, 30)
+    assert levels[0] == (2,)
 
 
 def test_before_the_end_it_is_pending(store: Store, job: Seeded) -> None:
@@ -100,12 +116,3 @@ def test_what_is_due_soon_is_listed(store: Store, seeds: Seeds, delivery_id: int
     assert last is not None
     store.record_attempt(last, attempt(410), state="failed", next_attempt_at=None)
     assert store.due_deliveries(10_000) == []
-
-
-def test_redelivery_waits_for_whoever_is_at_it(store: Store, job: Seeded, delivery_id: int, clock: Clock) -> None:
-    assert store.claim_delivery(delivery_id, 60) is not None
-    assert store.redeliver(job.uid) is None
-    clock.now += 61  # the lease of a lost process
-    assert store.redeliver(job.uid) == delivery_id
-    (told,) = store.deliveries(job.uid)
-    assert (told.state, told.attempts) == ("pending", [])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Submission
 from imagemill.core.states import JobState
 from imagemill.pipeline import Notify, Work
-from imagemill.pipeline.leases import LEASE_S
+from imagemill.pipeline import images as module
 from tests.pipeline.seams import Mill
 
 
@@ -27,7 +28,7 @@ def test_the_start_gives_back_every_lease(mill: Mill) -> None:
 def test_a_lost_lease_runs_out(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(2)))
     mill.pipeline.claim(mill.small_id(job))
-    mill.clock.now += LEASE_S + 1
+    mill.clock.now += module.LEASE_S + 1
     mill.pipeline.recover()
     assert mill.states(job) == ["pending"] * 2
 
@@ -47,3 +48,29 @@ def test_finished_and_paused_jobs_are_left_alone(mill: Mill) -> None:
     mill.store._touched("UPDATE job SET paused_at = 1 WHERE uid = ?", (paused.id,))
     assert mill.pipeline.recover(at_start=True) == []
     assert mill.turn(paused) == []
+
+
+def test_a_clock_that_is_put_back_does_not_keep_images_waiting(mill: Mill) -> None:
+    job = mill.accept(mill.sheet(*mill.urls(2)))
+    slow = ImageError(ImageCode.TIMEOUT, "no answer")
+    mill.origin.answers = {url: [slow] for url in mill.urls(2)}
+    mill.work(job)
+    postponed = mill.store.due_images(mill.small_id(job), 9)
+    mill.pipeline.recover()
+    assert mill.store.due_images(mill.small_id(job), 9) == postponed  # a minute more or less is no reason
+    mill.clock.now -= 3600
+    mill.pipeline.recover()
+    assert mill.store.due_images(mill.small_id(job), 9) == (2, None)
+
+
+def test_a_clock_that_is_put_back_does_not_keep_callbacks_waiting(mill: Mill) -> None:
+    job = mill.accept(mill.sheet(*mill.urls(1)), Submission(callback_url="http://caller/end"))
+    (notify,) = mill.work(job)
+    mill.clock.now -= 3600
+    assert mill.pipeline.recover() == [notify]
+    mill.receiver.answers = [500, 500]
+    (again,) = mill.pipeline.notify(notify.delivery_id)
+    mill.clock.now -= 7 * 86400
+    assert mill.pipeline.recover() == [notify]
+    assert mill.pipeline.notify(notify.delivery_id) != [again]
+    assert len(mill.receiver.posted) == 2

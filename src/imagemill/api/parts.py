@@ -1,8 +1,7 @@
 """What the web application is given by the composition root; it constructs nothing of this itself."""
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from imagemill.db import Store
 from imagemill.pipeline import Pipeline
@@ -16,7 +15,6 @@ class Parts:
 
     `link` turns a stored output's name into its address. `readiness` names each part and says True (or "ok") when it
     can work, else False or a sentence. An upload is timed out when no byte of it came for `body_timeout_s` seconds.
-    Streams without an end of their own end when `closing` is set.
     """
 
     settings: Settings
@@ -26,4 +24,3 @@ class Parts:
     readiness: Callable[[], dict[str, str | bool]]
     link: Callable[[str], str] = "/images/{}".format
     body_timeout_s: float = 30.0
-    closing: threading.Event = field(default_factory=threading.Event)

@@ -27,6 +27,12 @@ TRANSIENT_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 CALLBACK_DELAYS_S: Final = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Standard Webhooks' schedule: seconds from one attempt to the next (API.md)."""
 
+LONGEST_CALLBACK_WAIT_S: Final = 1.1 * max(CALLBACK_DELAYS_S)
+"""No callback waits longer, and no receiver can ask for more: `Retry-After` is believed for a day."""
+
+LONGEST_WAIT_S: Final = 300.0
+"""No image waits longer for its next attempt, whatever its host asks for."""
+
 MAX_CRASHES: Final = 2
 """An image that has crashed a child so often is not tried again (SECURITY.md)."""
 
@@ -36,7 +42,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     retries: int = 4
     base_s: float = 1.0
-    ceiling_s: float = 300.0
+    ceiling_s: float = LONGEST_WAIT_S
 
 
 def is_transient(error: ImageError) -> bool:

@@ -12,10 +12,9 @@ from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.staging import Staging
 from imagemill.db.store import Store
-from imagemill.db.tokens import FIRST, Caller, Name, TokenInfo, checked_name, new_token
+from imagemill.db.tokens import Caller
 
 __all__ = [
-    "FIRST",
     "MAIN",
     "Accepted",
     "Caller",
@@ -26,14 +25,10 @@ __all__ = [
     "JobFilter",
     "Key",
     "KeyTaken",
-    "Name",
     "NewJob",
     "Record",
     "Staging",
     "Store",
     "StoreError",
-    "TokenInfo",
-    "checked_name",
-    "new_token",
     "open_database",
 ]

@@ -10,7 +10,7 @@ from imagemill.core import keys
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
-from imagemill.db.jobs import IS_WORKED, Jobs
+from imagemill.db.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,13 +20,7 @@ MAIN = "image"
 
 _WAITING = (
     "image WHERE job_id = ? AND state = 'pending'"
-    f" AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND {IS_WORKED})"
-)
-
-# In which order the images of a job ended, whatever the clock did meanwhile: `settled_images` goes on from there.
-_REVISION = (
-    "1 + coalesce((SELECT max(revision) FROM image AS other WHERE other.job_id = image.job_id"
-    " AND other.revision IS NOT NULL), 0)"
+    " AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND finished_at IS NULL AND paused_at IS NULL)"
 )
 
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
@@ -89,7 +83,8 @@ class Images(Jobs):
         now = self._clock()
         with self._transaction():
             job = self._row(
-                f"SELECT uid, submission, fingerprint, started_at, images, owner FROM job WHERE id = ? AND {IS_WORKED}",
+                "SELECT uid, submission, fingerprint, started_at, images, owner FROM job"
+                " WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
                 (job_id,),
             )
             limit = max(1, min(most, job[4] // shares)) if job else 0
@@ -168,7 +163,7 @@ class Images(Jobs):
             _write(
                 Move.COMPLETE,
                 "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
-                f" output = ?, output_bytes = ?, seconds = ?, revision = {_REVISION}",
+                " output = ?, output_bytes = ?, seconds = ?",
             ),
             [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -177,8 +172,7 @@ class Images(Jobs):
         self._many(
             _write(
                 Move.FAIL,
-                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?,"
-                f" revision = {_REVISION}",
+                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?",
             ),
             [(*_wrong(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -200,23 +194,6 @@ class Images(Jobs):
             [(claim.job_id, n, claim.token) for n in returned],
         )
 
-    def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
-        """Let leases that still hold end later, `lease_s` from now; return how many those are."""
-        until = self._clock() + lease_s
-        with self._transaction():
-            return sum(
-                self._touched(
-                    "UPDATE image SET lease_until = ? WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running'",
-                    (until, claim.job_id, image.n, claim.token),
-                )
-                for claim in claims
-                for image in claim.images
-            )
-
-    def is_worked(self, job_id: int) -> bool:
-        """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
-        return self._row(f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)) is not None
-
     def release_leases(self, *, before: float | None = None) -> int:
         """Return leased images to pending: those whose lease has ended before, or all (at the start and at the end)."""
         end = "" if before is None else " AND lease_until < ?"
@@ -224,6 +201,15 @@ class Images(Jobs):
             f"UPDATE image SET state = '{target(Move.RELEASE)}', lease = NULL, lease_until = NULL"
             f" WHERE state = 'running'{end}",
             () if before is None else (before,),
+        )
+
+    def hasten_images(self, longest_s: float) -> int:
+        """Make due what would wait longer than anything may: the wall clock was put back after it was postponed."""
+        now = self._clock()
+        return self._touched(
+            "UPDATE image SET next_attempt_at = ? WHERE state = 'pending' AND next_attempt_at > ?"
+            " AND job_id IN (SELECT id FROM job WHERE finished_at IS NULL)",
+            (now, now + longest_s),
         )
 
     def due_images(self, job_id: int, limit: int) -> tuple[int, float | None]:

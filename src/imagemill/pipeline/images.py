@@ -36,6 +36,9 @@ SLICE_S: Final = 2.0
 RECORD_S: Final = 0.25
 """Sources wait about so long for company in their batch, and results for the transaction that writes them."""
 
+LEASE_S: Final = 300.0
+"""Longer than a slice and one slow image take; only a lost worker's lease ever runs out."""
+
 PAUSE_S: Final = 5.0
 """How often a pause for want of disk is looked at again."""
 
@@ -52,19 +55,18 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
     if parts.room.shortage():
         return None, [Work(job_id, delay_s=PAUSE_S)]
     token, shares = secrets.token_hex(8), 2 * parts.settings.threads
-    taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=parts.leases.lease_s)
+    taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=LEASE_S)
     return taken, _more(parts, job_id, taken.submission.priority if taken else None)
 
 
 def compress(parts: Parts, taken: Claim) -> list[Step]:
     """Make the claimed images' outputs and record them; return what follows: more work, or the job's callback."""
-    with parts.leases.held(taken):
-        hand = _Hand(parts, taken)
-        try:
-            for image in taken.images:
-                hand.compress(image)
-        finally:
-            hand.open()
+    hand = _Hand(parts, taken)
+    try:
+        for image in taken.images:
+            hand.compress(image)
+    finally:
+        hand.open()
     return [*hand.notify, *_more(parts, taken.job_id, taken.submission.priority)]
 
 
@@ -88,13 +90,12 @@ class _Hand:
         self._rest = {image.n for image in taken.images}
         self._records: list[Record] = []
         self._has_room = True
-        self._is_wanted = True
-        self._recorded_at = self._looked_at = time.monotonic()
+        self._recorded_at = time.monotonic()
         self._ends_at = self._recorded_at + SLICE_S
 
     def compress(self, image: Claimed) -> None:
         """Fetch one image, unless it is to be given back, and compress what is fetched when that is worth it."""
-        if not self._goes_on():
+        if not self._has_room or self._parts.stopping.is_set() or time.monotonic() > self._ends_at:
             return
         with self._guarded([image]):
             self._fetch(image)
@@ -111,16 +112,6 @@ class _Hand:
         finally:
             self._batch.discard()
             self._record(sorted(self._rest))
-
-    def _goes_on(self) -> bool:
-        """Say whether to begin another image; what was fetched for a job that is cancelled or paused is dropped."""
-        now = time.monotonic()
-        if self._is_wanted and now - self._looked_at > RECORD_S:
-            self._looked_at = now
-            self._is_wanted = self._parts.store.is_worked(self._taken.job_id)
-            if not self._is_wanted:
-                self._batch.discard()
-        return self._is_wanted and self._has_room and not self._parts.stopping.is_set() and now <= self._ends_at
 
     def _fetch(self, image: Claimed) -> None:
         started = time.monotonic()
