@@ -3,13 +3,10 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup setup-tests run test lint docs bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
-
-setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in
-	@installer/setup.sh tests
 
 run: setup ## the appliance, on this machine
 	@exec $(BIN)/imagemill serve
@@ -20,7 +17,7 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
+test: lint $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet 2>/dev/null
@@ -28,14 +25,14 @@ test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='src/imagemill/core/*' --fail-under=100
 
-docs: setup ## docs/states.md, drawn from the tables in core/states.py
-	$(BIN)/python -m tests.house.draw_states
-
 bench: setup ## how fast it is here, in images per second
 	$(BIN)/python -m tests.bench
 
 fuzz: setup ## broken JPEGs against the native codec, under sanitizers (EXECUTIONS=1000000 SEED=1)
 	$(BIN)/python -m tests.fuzz.requant $(or $(EXECUTIONS),1000000) $(or $(SEED),1)
+
+kill-matrix: setup ## kill it, cut its power, fill its disk … at random moments, and audit the ledger (RUNS=200 SEED=… FAULT=…)
+	$(BIN)/python -m tests.kill_matrix --runs $(or $(RUNS),200) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--fault $(FAULT))
 
 binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
 
@@ -58,13 +55,12 @@ clean: ## everything that was made here, .venv too
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
-	@echo "not yet:      deb kill-matrix soak test-page screenshots cluster-test"
+	@echo "not yet:      deb soak test-page screenshots cluster-test"
 
 # Promised, and honest about it until they are kept.
 deb: LATER = the installers
-kill-matrix: LATER = the crash tests
 soak: LATER = the endurance tests
 test-page screenshots: LATER = the page
 cluster-test: LATER = PostgreSQL, Redis and S3
-deb kill-matrix soak test-page screenshots cluster-test:
+deb soak test-page screenshots cluster-test:
 	@echo "$@ is not built yet: comes with $(LATER)" >&2; exit 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,6 +56,16 @@ class Nginx:
 
     def __enter__(self) -> Self:
         """Start and wait until it accepts connections."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it and remove its folder."""
+        self.stop()
+        shutil.rmtree(self._run)
+
+    def start(self) -> None:
+        """Start, on the same port as before, and wait until it accepts connections."""
         command = [
             str(_NGINX),
             "-p",
@@ -65,13 +77,18 @@ class Nginx:
         ]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         until(self._accepts, 10, "nginx accepts connections")
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop it and remove its folder."""
+    def stop(self) -> None:
+        """Stop: connections are refused from now on."""
         self._process.terminate()
         self._process.wait(10)
-        shutil.rmtree(self._run)
+
+    def hang(self, *, on: bool = True) -> None:
+        """Take connections and answer none of them, or (`on` false) go on."""
+        pid = self._process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, workers)):
+            os.kill(each, signal.SIGSTOP if on else signal.SIGCONT)
 
     def _accepts(self) -> bool:
         try:
