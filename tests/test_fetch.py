@@ -13,7 +13,7 @@ import pytest
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.retry import is_transient
 from imagemill.fetch import MEMORY_BYTES, Fetched, Fetcher
-from imagemill.hosts import FAILURES_IN_A_ROW
+from imagemill.hosts.host import FIRST_FAILURES
 from imagemill.settings import FetchSettings
 from tests.origin import Origin
 
@@ -139,10 +139,11 @@ def test_a_host_that_is_left_alone_is_not_asked(origin: Origin, fetcher: Fetcher
 
 
 def test_a_dead_host_is_given_up_and_the_others_are_not(origin: Origin, fetcher: Fetcher) -> None:
-    for _ in range(FAILURES_IN_A_ROW):
+    for _ in range(FIRST_FAILURES):
         failure(fetcher, "http://127.0.0.1:1/a.jpg")
     failed = failure(fetcher, "http://127.0.0.1:1/a.jpg")
-    assert (failed.image_code, "left alone" in failed.detail) == (ImageCode.CONNECT_FAILED, True)
+    assert (failed.image_code, failed.is_attempt) == (ImageCode.CONNECT_FAILED, False)
+    assert "left alone" in failed.detail
     assert fetcher.fetch(f"{origin.url}/small.jpg").data == SMALL
 
 

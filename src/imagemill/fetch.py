@@ -21,8 +21,9 @@ import msgspec
 
 from imagemill.core.addresses import Policy
 from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.keys import host_of
 from imagemill.core.retry import TRANSIENT_STATUS
-from imagemill.hosts import Hosts
+from imagemill.hosts import Hosts, Rules
 from imagemill.outbound import Answer, Client, Limits, Resolve, resolve, retry_after_s
 from imagemill.settings import FetchSettings
 
@@ -52,10 +53,16 @@ class Fetcher:
     """Fetches under the settings' policy and limits. Safe to use from many threads at a time."""
 
     def __init__(
-        self, section: FetchSettings, spool: Path, *, resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
+        self,
+        section: FetchSettings,
+        spool: Path,
+        *,
+        hosts: Hosts | None = None,
+        resolve: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._spool = spool
-        self._hosts = Hosts(section.per_host, section.per_host_rate, section.total_timeout_s)
+        self._hosts = hosts or Hosts(rules(section))
         self._client = Client(
             Policy(allow=section.allow, allow_lan=section.allow_lan),
             Limits(
@@ -74,7 +81,7 @@ class Fetcher:
 
     def fetch(self, url: str) -> Fetched:
         """Return the source behind `url`, which is canonical (`web_url`); ImageError when there is none."""
-        with self._client.get(url) as answer:
+        with self._hosts.visit(host_of(url)), self._client.get(url) as answer:
             if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
                 answer.drain()
                 raise _refused(answer)
@@ -119,6 +126,17 @@ class Fetcher:
         return Fetched(path, size, digest.hexdigest())
 
 
+def rules(section: FetchSettings, threads: int = 16) -> Rules:
+    """Return what politeness is to keep to: a host is probed as often as an image is tried again, and at least once."""
+    return Rules(
+        per_host=section.per_host,
+        rate=section.per_host_rate,
+        threads=threads,
+        probes=max(1, section.retries),
+        pause_s=section.host_pause_s,
+    )
+
+
 def _check_beginning(data: bytes, host: str) -> None:
     if not data:
         raise ImageError(ImageCode.NOT_AN_IMAGE, f"{host} sent nothing: check the address")
@@ -136,6 +154,7 @@ def _refused(answer: Answer) -> ImageError:
         f"{answer.host} answered {status}{_phrase(status)}: {advice}",
         transient=is_transient,
         retry_after_s=retry_after_s(answer.headers, time.time()) if is_transient else None,
+        status=status,
     )
 
 

@@ -102,3 +102,16 @@ def test_a_message_id_belongs_to_one_end_of_one_job() -> None:
     others = [(2, "job.completed", 5.0), (1, "job.failed", 5.0), (1, "job.completed", 5.001)]
     assert len({first, *(keys.message_id(*other) for other in others)}) == 4
     assert keys.message_id(1, "job.completed", 5.0) == first
+
+
+def test_a_host_is_what_stands_in_the_address() -> None:
+    assert keys.host_of("http://shop.example/a.jpg?b=//c/d") == "shop.example"
+    assert keys.host_of("https://[::1]:8443/") == "[::1]:8443"
+    assert keys.host_of("upload/1.jpg") == ""
+
+
+def test_a_host_s_number_fits_into_a_column_and_stays() -> None:
+    numbers = {keys.host_number(host) for host in ("a", "b", "a:8080")}
+    assert len(numbers) == 3
+    assert all(0 <= number < 1 << keys.HOST_BITS for number in numbers)
+    assert keys.host_number("a") == 73912390445837

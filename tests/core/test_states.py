@@ -11,6 +11,7 @@ from imagemill.core.states import OPEN, TRANSITIONS, ImageState, JobState, Move,
 LEGAL = {
     ("pending", "claim"): "running",
     ("pending", "cancel"): "cancelled",
+    ("pending", "give_up"): "failed",
     ("running", "release"): "pending",
     ("running", "postpone"): "pending",
     ("running", "complete"): "done",

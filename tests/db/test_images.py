@@ -14,6 +14,7 @@ from imagemill.core.errors import ImageCode
 from imagemill.core.job import Image, Output, Submission
 from imagemill.core.states import ImageState, JobState
 from imagemill.db import MAIN, Claim, Record, Store, StoreError, open_database
+from imagemill.db.lanes import Due
 from tests.seeds import NOON, Clock, Seeded, Seeds, done, failed
 
 CALL_ME = Submission(callback_url="http://caller/end", callback_secret="quiet")
@@ -63,7 +64,7 @@ def test_a_paused_or_ended_job_gives_nothing(store: Store, seeds: Seeds, fact: s
     job = seeds.images(1)
     store._touched(f"UPDATE job SET {fact} = ? WHERE id = ?", (NOON, job.id))
     assert store.claim_images(job.id, most=1, shares=1, token="t", lease_s=1) is None
-    assert store.due_images(job.id, 5) == (0, None)  # or its task would ask for itself for ever
+    assert store.due_images(job.id, 5) == Due(0)  # or its task would ask for itself for ever
     assert store.claim_images(job.id + 1, most=1, shares=1, token="t", lease_s=1) is None
 
 
@@ -114,10 +115,10 @@ def test_postponed_waits_for_its_time(store: Store, seeds: Seeds, clock: Clock) 
     assert waiting.next_attempt_at is not None
     assert (waiting.state, waiting.attempts, waiting.error.code) == (ImageState.PENDING, 1, "decode_crashed")
     assert waiting.next_attempt_at.timestamp() == NOON + 30
-    assert store.due_images(job.id, 5) == (0, NOON + 30)
+    assert store.due_images(job.id, 5) == Due(0, NOON + 30)
     assert store.claim_images(job.id, most=1, shares=1, token="t", lease_s=1) is None
     clock.now += 30
-    assert store.due_images(job.id, 5) == (1, None)
+    assert store.due_images(job.id, 5) == Due(1)
     again = seeds.claim(job)
     assert [(i.attempts, i.crashes) for i in again.images] == [(1, 1)]
     store.record_images(again, [done(again, 1)])
@@ -126,10 +127,10 @@ def test_postponed_waits_for_its_time(store: Store, seeds: Seeds, clock: Clock) 
 
 def test_due_images_are_counted_up_to_a_limit(store: Store, seeds: Seeds) -> None:
     job = seeds.images(9)
-    assert store.due_images(job.id, 4) == (4, None)
-    assert store.due_images(job.id, 40) == (9, None)
+    assert store.due_images(job.id, 4) == Due(4)
+    assert store.due_images(job.id, 40) == Due(9)
     seeds.claim(job)
-    assert store.due_images(job.id, 4) == (0, None)
+    assert store.due_images(job.id, 4) == Due(0)
 
 
 def test_given_back_is_not_counted(store: Store, seeds: Seeds) -> None:

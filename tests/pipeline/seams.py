@@ -14,6 +14,7 @@ from imagemill.core.job import Attempt, Image, Job, Submission
 from imagemill.core.recipe import Recipe
 from imagemill.db import Store
 from imagemill.fetch import Fetched
+from imagemill.hosts import Hosts
 from imagemill.imaging.protocol import Compressed, Made
 from imagemill.pipeline import Notify, Parts, Pipeline, Room, Step, Work
 from imagemill.settings import Settings
@@ -112,6 +113,7 @@ class Mill:
             "folders": self.folders,
             "store": self.store,
             "storage": self.storage,
+            "hosts": Hosts(),
             "fetcher": self.origin,
             "pool": self.press,
             "caller": self.receiver,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Submission
 from imagemill.core.states import JobState
+from imagemill.db.lanes import Due
 from imagemill.pipeline import Notify, Work
 from imagemill.pipeline import images as module
 from tests.pipeline.seams import Mill
@@ -60,7 +61,7 @@ def test_a_clock_that_is_put_back_does_not_keep_images_waiting(mill: Mill) -> No
     assert mill.store.due_images(mill.small_id(job), 9) == postponed  # a minute more or less is no reason
     mill.clock.now -= 3600
     mill.pipeline.recover()
-    assert mill.store.due_images(mill.small_id(job), 9) == (2, None)
+    assert mill.store.due_images(mill.small_id(job), 9) == Due(2)
 
 
 def test_a_clock_that_is_put_back_does_not_keep_callbacks_waiting(mill: Mill) -> None:

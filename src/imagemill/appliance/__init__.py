@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from imagemill.db import Store, StoreError, open_database
-from imagemill.fetch import Fetcher
+from imagemill.fetch import Fetcher, rules
+from imagemill.hosts import Hosts
 from imagemill.imaging import engine
 from imagemill.pipeline import Parts, Pipeline, Room
 from imagemill.pool import Pool
@@ -81,11 +82,12 @@ class Appliance:
         stack.callback(self.store.release_leases)
         self.storage = LocalStorage(self._outputs())
         self.token = first_token(self.store, folders)
-        fetcher = Fetcher(settings.fetch, folders.spool)
+        hosts = Hosts(rules(settings.fetch, settings.threads))
+        fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
         self._pool = Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, folders.spool)
         self.queue = Queue(folders.queue, threads=settings.threads)
-        self.parts = self._parts(fetcher)
+        self.parts = self._parts(hosts, fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.perform)
         self._start_work(stack)
         if self._has_web:
@@ -113,13 +115,14 @@ class Appliance:
         stack.callback(web.stop)
         web.start()
 
-    def _parts(self, fetcher: Fetcher) -> Parts:
+    def _parts(self, hosts: Hosts, fetcher: Fetcher) -> Parts:
         settings, folders = self.settings, self.folders
         return Parts(
             settings=settings,
             folders=folders,
             store=self.store,
             storage=self.storage,
+            hosts=hosts,
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),

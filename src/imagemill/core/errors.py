@@ -46,7 +46,8 @@ class ImageError(ImagemillError):
     """One image could not be fetched, compressed or put.
 
     `transient` says whether trying again can help; None leaves that to `core.retry`, by code.
-    `retry_after_s` is what the origin asked for, in seconds, when it did.
+    `retry_after_s` is what the origin asked for, in seconds, when it did; `status` is its answer, when that was it.
+    With `is_attempt` false nothing was tried: the image waits so long, and that counts for nothing.
     """
 
     def __init__(
@@ -56,12 +57,16 @@ class ImageError(ImagemillError):
         *,
         transient: bool | None = None,
         retry_after_s: float | None = None,
+        status: int | None = None,
+        is_attempt: bool = True,
         cause: str = "",
     ) -> None:
         super().__init__(detail, cause=cause)
         self.image_code = image_code
         self.transient = transient
         self.retry_after_s = retry_after_s
+        self.status = status
+        self.is_attempt = is_attempt
 
 
 class SettingError(ImagemillError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -12,6 +13,9 @@ from imagemill.core.recipe import Recipe
 
 CODEC_VERSION: Final = "rq1"
 """Part of every output key: raised whenever equal input would give other bytes."""
+
+HOST_BITS: Final = 48
+"""Bits of `host_number`."""
 
 _ORDINAL_BITS: Final = 32
 _ORDINAL_MASK: Final = (1 << _ORDINAL_BITS) - 1
@@ -66,3 +70,14 @@ def file_name(key: str, image_format: str) -> str:
 def message_id(job: int, event: str, at: float) -> str:
     """Return the `webhook-id` of a callback: the same for every attempt, another for every end of a job."""
     return "msg_" + hashlib.sha256(f"{job}/{event}/{at!r}".encode()).hexdigest()[:32]
+
+
+def host_of(url: str) -> str:
+    """Return the host of a canonical URL (`web_url`) as politeness knows it: with its port, where that is written."""
+    return url.split("/", 3)[2] if "://" in url else ""
+
+
+@lru_cache(4096)
+def host_number(host: str) -> int:
+    """Return the 48 bits that stand for a host in our tables: two that share one would be slowed down together."""
+    return int.from_bytes(hashlib.blake2b(host.encode(), digest_size=HOST_BITS // 8).digest())

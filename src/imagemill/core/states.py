@@ -36,6 +36,7 @@ class Move(StrEnum):
     POSTPONE = "postpone"
     COMPLETE = "complete"
     FAIL = "fail"
+    GIVE_UP = "give_up"
     CANCEL = "cancel"
     RETRY = "retry"
     LOSE = "lose"
@@ -44,6 +45,7 @@ class Move(StrEnum):
 TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
     (ImageState.PENDING, Move.CLAIM): ImageState.RUNNING,
     (ImageState.PENDING, Move.CANCEL): ImageState.CANCELLED,
+    (ImageState.PENDING, Move.GIVE_UP): ImageState.FAILED,
     (ImageState.RUNNING, Move.RELEASE): ImageState.PENDING,
     (ImageState.RUNNING, Move.POSTPONE): ImageState.PENDING,
     (ImageState.RUNNING, Move.COMPLETE): ImageState.DONE,

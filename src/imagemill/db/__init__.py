@@ -8,6 +8,7 @@ from imagemill.db.database import StoreError, open_database
 from imagemill.db.deliveries import Delivery
 from imagemill.db.images import MAIN, Claim, Claimed, Record
 from imagemill.db.jobs import Accepted, JobFilter, NewJob
+from imagemill.db.lanes import Doors
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.staging import Staging
@@ -21,6 +22,7 @@ __all__ = [
     "Claim",
     "Claimed",
     "Delivery",
+    "Doors",
     "Fate",
     "JobFilter",
     "Key",

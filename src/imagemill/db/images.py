@@ -11,17 +11,13 @@ from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
 from imagemill.db.jobs import Jobs
+from imagemill.db.lanes import OPEN, Doors, Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MAIN = "image"
 """The name of an image's own output; the others are thumbnails."""
-
-_WAITING = (
-    "image WHERE job_id = ? AND state = 'pending'"
-    " AND EXISTS (SELECT 1 FROM job WHERE id = image.job_id AND finished_at IS NULL AND paused_at IS NULL)"
-)
 
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
@@ -55,12 +51,16 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one claimed image: done (source and outputs), failed (error), or postponed (error and a time)."""
+    """What became of one claimed image: done (source and outputs), failed (error), or postponed (error and a time).
+
+    With `is_attempt` false it waits for that time untried.
+    """
 
     n: int
     seconds: float
     error: ErrorInfo | None = None
     next_attempt_at: float | None = None
+    is_attempt: bool = True
     source: Source | None = None
     outputs: list[Output] = []
 
@@ -69,16 +69,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """The transition this record asks for."""
         if self.error is None:
             return Move.COMPLETE
+        if not self.is_attempt:
+            return Move.RELEASE
         return Move.FAIL if self.next_attempt_at is None else Move.POSTPONE
 
 
-class Images(Jobs):
+class Images(Jobs, Lanes):
     """Queries about single images."""
 
-    def claim_images(self, job_id: int, *, most: int, shares: int, token: str, lease_s: float) -> Claim | None:
-        """Take due images of a job, a `shares`-th of all it has but at least one and at most `most`.
+    def claim_images(
+        self, job_id: int, *, most: int, shares: int, token: str, lease_s: float, doors: Doors = OPEN
+    ) -> Claim | None:
+        """Take due images of a job, a `shares`-th of all it has but at least one and at most `most`, of one host.
 
-        None when it has none that are due, is paused, or has ended.
+        None when it has none that are due behind open doors, is paused, or has ended.
         """
         now = self._clock()
         with self._transaction():
@@ -88,7 +92,8 @@ class Images(Jobs):
                 (job_id,),
             )
             limit = max(1, min(most, job[4] // shares)) if job else 0
-            taken = self._take(job_id, limit, token, now, lease_s) if job else []
+            lane = self._open_lanes(job_id, doors, now, 1) if job else []
+            taken = self._take(job_id, lane[0], limit, token, now, lease_s) if lane else []
             if job and taken and job[3] is None:
                 self._touched("UPDATE job SET started_at = ? WHERE id = ? AND started_at IS NULL", (now, job_id))
         if job is None or not taken:
@@ -104,13 +109,13 @@ class Images(Jobs):
             images=taken,
         )
 
-    def _take(self, job_id: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:
+    def _take(self, job_id: int, host: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:
         rows = self._rows(
             f"UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ? WHERE job_id = ? AND n IN ("
-            "SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND next_attempt_at <= ?"
+            "SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND host = ? AND next_attempt_at <= ?"
             " ORDER BY next_attempt_at, n LIMIT ?)"
             " RETURNING n, url, attempts, crashes",
-            (token, now + lease_s, job_id, job_id, now, limit),
+            (token, now + lease_s, job_id, job_id, host, now, limit),
         )
         return [Claimed(*row) for row in sorted(rows)]
 
@@ -128,6 +133,7 @@ class Images(Jobs):
                 (Move.COMPLETE, self._complete),
                 (Move.FAIL, self._fail),
                 (Move.POSTPONE, self._postpone),
+                (Move.RELEASE, self._put_off),
             ):
                 write(claim, [record for record in kept if record.move is move])
             self._release(claim, returned)
@@ -187,6 +193,22 @@ class Images(Jobs):
             [(*_wrong(record), record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
         )
 
+    def _put_off(self, claim: Claim, records: Sequence[Record]) -> None:
+        self._many(
+            _write(Move.RELEASE, "error_code = ?, error_message = ?, next_attempt_at = ?"),
+            [(*_wrong(record)[1:], record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
+        )
+
+    def give_up_host(self, job_id: int, host: int, error: ErrorInfo) -> int | None:
+        """Fail what waits for a host in a job; return the callback that is due, where that was the last of it.
+
+        A few thousand images at a time, so that others can write in between.
+        """
+        while self.fail_lane(job_id, host, error.code, error.message):
+            pass
+        with self._transaction():
+            return self._finish_job(job_id)
+
     def _release(self, claim: Claim, returned: Iterable[int]) -> None:
         # An interrupted attempt is not counted: the image goes back as it came.
         self._many(
@@ -207,24 +229,11 @@ class Images(Jobs):
         """Make due what would wait longer than anything may: the wall clock was put back after it was postponed."""
         now = self._clock()
         return self._touched(
-            "UPDATE image SET next_attempt_at = ? WHERE state = 'pending' AND next_attempt_at > ?"
-            " AND job_id IN (SELECT id FROM job WHERE finished_at IS NULL)",
+            # + keeps SQLite from reading all that the jobs have: few images are postponed.
+            "UPDATE image SET next_attempt_at = ? WHERE state = 'pending' AND next_attempt_at > 0"
+            " AND next_attempt_at > ? AND +job_id IN (SELECT id FROM job WHERE finished_at IS NULL)",
             (now, now + longest_s),
         )
-
-    def due_images(self, job_id: int, limit: int) -> tuple[int, float | None]:
-        """Return how many images of a job are due now, counted up to `limit`; where none is, when the next will be.
-
-        A paused job has none: asked for work, it would only ask again.
-        """
-        now = self._clock()
-        due = self._rows(
-            f"SELECT count(*) FROM (SELECT 1 FROM {_WAITING} AND next_attempt_at <= ? LIMIT ?)", (job_id, now, limit)
-        )[0][0]
-        if due:
-            return due, None
-        row = self._row(f"SELECT min(next_attempt_at) FROM {_WAITING}", (job_id,))
-        return 0, row[0] if row else None
 
     def known_outputs(self, sources: Sequence[str], fingerprint: str) -> dict[str, tuple[Source, list[Output]]]:
         """Return what was made of equal bytes with an equal recipe before, by the SHA-256 of the source."""

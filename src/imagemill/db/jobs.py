@@ -102,7 +102,7 @@ class Jobs(Repeats):
             (job_id,),
         )
         self._touched(
-            "INSERT INTO image (job_id, n, url, places, state) SELECT ?, p.n, p.url, r.places, ?"
+            "INSERT INTO image (job_id, n, url, places, state, host) SELECT ?, p.n, p.url, r.places, ?, p.host"
             " FROM (SELECT n, places FROM staged.ranked WHERE n = image_n ORDER BY n) r"
             " JOIN staged.place p ON p.n = r.n",
             (job_id, ImageState.PENDING.value),

@@ -69,6 +69,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
             expires_at REAL NOT NULL, PRIMARY KEY (owner, name)) WITHOUT ROWID""",
         "CREATE INDEX request_key_expires ON request_key (expires_at)",
     ),
+    (
+        # Which host an image is of (`core.keys.host_number`), 0 where it was accepted before this step: a claim takes
+        # images of one host, and passes over hosts that are left alone without reading their images.
+        "ALTER TABLE image ADD COLUMN host INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX image_due",
+        "CREATE INDEX image_due ON image (job_id, host, next_attempt_at, n) WHERE state = 'pending'",
+        # Only what was postponed: few, and most images never.
+        "CREATE INDEX image_postponed ON image (next_attempt_at) WHERE state = 'pending' AND next_attempt_at > 0",
+    ),
 )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import peewee
 
+from imagemill.core.keys import host_number, host_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -19,12 +21,12 @@ class Staging:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.places = 0
-        self._pending: list[tuple[int, int, int, str]] = []
+        self._pending: list[tuple[int, int, int, str, int]] = []
         self._serials: list[tuple[int, str]] = []
         pragmas = {"journal_mode": "off", "synchronous": "off", "cache_size": -8_000, "temp_store": "file"}
         self._database = peewee.SqliteDatabase(str(path), pragmas=pragmas, check_same_thread=False, thread_safe=False)
         self._database.execute_sql(
-            "CREATE TABLE place (n INTEGER PRIMARY KEY, sheet_row INTEGER, position INTEGER, url TEXT)"
+            "CREATE TABLE place (n INTEGER PRIMARY KEY, sheet_row INTEGER, position INTEGER, url TEXT, host INTEGER)"
         )
         self._database.execute_sql("CREATE TABLE serial (sheet_row INTEGER PRIMARY KEY, value TEXT)")
         self._database.begin()
@@ -33,7 +35,7 @@ class Staging:
         """Keep one row's canonical URLs, in order, and its serial where it has one."""
         for position, url in enumerate(urls, 1):
             self.places += 1
-            self._pending.append((self.places, row, position, url))
+            self._pending.append((self.places, row, position, url, host_number(host_of(url))))
         if serial:
             self._serials.append((row, serial))
         if len(self._pending) >= _BATCH or len(self._serials) >= _BATCH:
@@ -67,7 +69,7 @@ class Staging:
 
     def _flush(self) -> None:
         connection = self._database.connection()
-        connection.executemany("INSERT INTO place VALUES (?, ?, ?, ?)", self._pending)
+        connection.executemany("INSERT INTO place VALUES (?, ?, ?, ?, ?)", self._pending)
         connection.executemany("INSERT INTO serial VALUES (?, ?)", self._serials)
         self._pending.clear()
         self._serials.clear()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from imagemill.core import retry
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import ErrorInfo
-from imagemill.db import Record, StoreError
+from imagemill.core.keys import HOST_BITS, host_number, host_of
+from imagemill.db import Doors, Record, StoreError
 from imagemill.pipeline.batch import Batch, NoRoom
 from imagemill.pipeline.steps import Notify, Work
 from imagemill.pool import PoolClosed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imagemill.db import Claim, Claimed
+    from imagemill.hosts import Openings
     from imagemill.pipeline.batch import Result
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
@@ -55,28 +57,49 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
     if parts.room.shortage():
         return None, [Work(job_id, delay_s=PAUSE_S)]
     token, shares = secrets.token_hex(8), 2 * parts.settings.threads
-    taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=LEASE_S)
+    with parts.hosts.choosing() as open_to:
+        doors = _doors(open_to)
+        taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=LEASE_S, doors=doors)
+        if taken:
+            parts.hosts.enter(host_of(taken.images[0].url))
     return taken, _more(parts, job_id, taken.submission.priority if taken else None)
 
 
 def compress(parts: Parts, taken: Claim) -> list[Step]:
     """Make the claimed images' outputs and record them; return what follows: more work, or the job's callback."""
     hand = _Hand(parts, taken)
+    host = host_of(taken.images[0].url)
     try:
         for image in taken.images:
             hand.compress(image)
     finally:
-        hand.open()
-    return [*hand.notify, *_more(parts, taken.job_id, taken.submission.priority)]
+        try:
+            hand.open()
+        finally:
+            given_up = parts.hosts.leave(host)
+    callbacks = _give_up(parts, host, given_up) if given_up else []
+    return [*hand.notify, *callbacks, *_more(parts, taken.job_id, taken.submission.priority)]
+
+
+def _give_up(parts: Parts, host: str, why: ImageError) -> list[Step]:
+    """Fail what waits for a host that is given up, in every job there is; return the callbacks that follow."""
+    error = ErrorInfo(code=why.image_code, message=why.detail)
+    ended = (parts.store.give_up_host(job.id, host_number(host), error) for job in parts.store.open_jobs())
+    return [Notify(delivery) for delivery in ended if delivery is not None]
 
 
 def _more(parts: Parts, job_id: int, priority: int | None) -> list[Step]:
     if parts.stopping.is_set():
         return []
-    due, next_at = parts.store.due_images(job_id, parts.settings.threads)
-    if due:
-        return [Work(job_id, priority, tasks=due)]
-    return [] if next_at is None else [Work(job_id, priority, delay_s=max(0.0, next_at - parts.clock()))]
+    due = parts.store.due_images(job_id, parts.settings.threads, _doors(parts.hosts.openings()))
+    if due.images:
+        return [Work(job_id, priority, tasks=due.images)]
+    return [] if due.next_at is None else [Work(job_id, priority, delay_s=max(0.0, due.next_at - parts.clock()))]
+
+
+def _doors(open_to: Openings) -> Doors:
+    """Return what a claim may take, looked at from any host on: so all of a job's hosts have their turns."""
+    return Doors(open_to.shut, open_to.only, random.getrandbits(HOST_BITS))
 
 
 class _Hand:
@@ -176,16 +199,21 @@ def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> 
     return Record(n=image.n, seconds=round(seconds, 4), source=result.source, outputs=result.outputs)
 
 
+def _jitter() -> float:
+    return random.random()  # noqa: S311  no secret
+
+
 def _setback(parts: Parts, image: Claimed, error: ImageError, seconds: float) -> Record:
     """Decide what an error means: another attempt later, or the end."""
     section = parts.settings.fetch
     is_crash = error.image_code is ImageCode.DECODE_CRASHED
     attempts = 1 + (image.crashes if is_crash else image.attempts)
     policy = retry.Policy(retries=section.retries, base_s=section.retry_base_s)
-    wait_s = retry.after(error, attempts, policy, random.random())  # noqa: S311  jitter, not a secret
+    wait_s = error.retry_after_s or 0.0 if not error.is_attempt else retry.after(error, attempts, policy, _jitter())
     return Record(
         n=image.n,
         seconds=round(seconds, 4),
         error=ErrorInfo(code=error.image_code, message=error.detail),
         next_attempt_at=None if wait_s is None else parts.clock() + wait_s,
+        is_attempt=error.is_attempt,
     )

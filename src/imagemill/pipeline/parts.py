@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from imagemill.hosts import Hosts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,7 +26,8 @@ class Parts:
     """Everything the story needs.
 
     `public_url` is where the API is reached from outside, without a final slash; `link` makes the address of a stored
-    output from its name. `stopping` is set when images in hand are to be given back.
+    output from its name. `hosts` is what the fetcher keeps to. `stopping` is set when images in hand are to be given
+    back.
     """
 
     settings: Settings
@@ -38,4 +41,5 @@ class Parts:
     public_url: Callable[[], str]
     link: Callable[[str], str]
     clock: Callable[[], float] = time.time
+    hosts: Hosts = field(default_factory=Hosts)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -40,6 +40,9 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_lan: Annotated[bool, Meta(description="allow 10/8, 172.16/12 and 192.168/16")] = False
     per_host: Annotated[int, Meta(ge=1, le=256, description="connections to one host at a time")] = 16
     per_host_rate: Annotated[float, Meta(ge=0, description="requests per second to one host, 0 for no limit")] = 0.0
+    host_pause_s: Annotated[
+        float, Meta(gt=0, le=300, description="first pause of a host that keeps failing, doubled each time")
+    ] = 5.0
     connect_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to connect")] = 10.0
     read_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to the first byte, and between bytes")] = (
         20.0

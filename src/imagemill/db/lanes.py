@@ -1,0 +1,98 @@
+"""A job's lanes: its images of one host each, found by steps over the index from one host to the next.
+
+A claim takes images of one lane, and a host that is left alone costs one step, however many images wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from imagemill.core.states import Move, target
+from imagemill.db.database import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_PENDING: Final = "image WHERE job_id = ? AND state = 'pending'"
+
+# From a host on, in the order of their numbers, which say nothing: so every lane has its turn.
+_LANES: Final = (
+    "WITH RECURSIVE lane (host) AS ("
+    f"SELECT (SELECT host FROM {_PENDING} AND host >= ? ORDER BY host LIMIT 1)"
+    f" UNION ALL SELECT (SELECT host FROM {_PENDING} AND host > lane.host ORDER BY host LIMIT 1)"
+    " FROM lane WHERE host IS NOT NULL)"
+)
+_DUE: Final = f"(SELECT next_attempt_at FROM {_PENDING} AND host = lane.host ORDER BY next_attempt_at LIMIT 1)"
+_MOST_LOOKED_AT: Final = 2_000
+_GIVEN_UP_AT_ONCE: Final = 5_000
+_AT_WORK: Final = "SELECT 1 FROM job WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL"
+
+
+class Doors(msgspec.Struct, frozen=True):
+    """Which hosts' images may be claimed: not the `shut` ones (seconds until they may), and with `only` no others."""
+
+    shut: dict[int, float] = {}
+    only: Collection[int] | None = None
+    start: int = 0
+
+
+OPEN: Final = Doors()
+
+
+class Due(msgspec.Struct, frozen=True):
+    """How many images could be claimed now, counted up to a limit; where none, when the next could be."""
+
+    images: int
+    next_at: float | None = None
+
+
+class Lanes(Queries):
+    """Queries about a job's images by their host."""
+
+    def due_images(self, job_id: int, limit: int, doors: Doors = OPEN) -> Due:
+        """Return how many images of a job could be claimed, up to `limit`, or when the next can be.
+
+        A paused job has none: asked for work, it would only ask again.
+        """
+        if not self._row(_AT_WORK, (job_id,)):
+            return Due(0)
+        now = self._clock()
+        lanes = self._open_lanes(job_id, doors, now, limit)
+        if not lanes:
+            return Due(0, self._next_at(job_id, doors, now))
+        marks = ",".join("?" * len(lanes))
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {_PENDING} AND host IN ({marks}) AND next_attempt_at <= ? LIMIT ?)"
+        return Due(self._rows(sql, (job_id, *lanes, now, limit))[0][0])
+
+    def fail_lane(self, job_id: int, host: int, code: str, message: str) -> bool:
+        """Fail images of a job that wait for a host which was given up, untried; False when no more do."""
+        return bool(
+            self._touched(
+                f"UPDATE image SET state = '{target(Move.GIVE_UP)}', error_code = ?, error_message = ?"
+                f" WHERE job_id = ? AND n IN (SELECT n FROM {_PENDING} AND host = ? LIMIT {_GIVEN_UP_AT_ONCE})"
+                " AND state = 'pending'",
+                (code, message, job_id, job_id, host),
+            )
+        )
+
+    def _open_lanes(self, job_id: int, doors: Doors, now: float, most: int) -> list[int]:
+        """Return hosts with images that are due, from `doors.start` on and around."""
+        found = self._lanes_from(doors.start, job_id, doors, now, most)
+        if len(found) < most and doors.start:
+            found += (host for host in self._lanes_from(0, job_id, doors, now, most) if host not in found)
+        return found[:most]
+
+    def _lanes_from(self, start: int, job_id: int, doors: Doors, now: float, most: int) -> list[int]:
+        chosen = doors.shut if doors.only is None else doors.only
+        which = f"host {'NOT ' if doors.only is None else ''}IN ({','.join('?' * len(chosen))})"
+        sql = f"{_LANES} SELECT host FROM lane WHERE host IS NOT NULL AND {which} AND {_DUE} <= ? LIMIT ?"
+        return [host for (host,) in self._rows(sql, (job_id, start, job_id, *chosen, job_id, now, most))]
+
+    def _next_at(self, job_id: int, doors: Doors, now: float) -> float | None:
+        sql = f"{_LANES} SELECT host, {_DUE} FROM lane WHERE host IS NOT NULL LIMIT {_MOST_LOOKED_AT}"
+        lanes = self._rows(sql, (job_id, doors.start, job_id, job_id))
+        if not lanes and doors.start:
+            lanes = self._rows(sql, (job_id, 0, job_id, job_id))
+        return min((max(due_at, now + doors.shut.get(host, 0.0)) for host, due_at in lanes), default=None)
