@@ -3,10 +3,13 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup run test lint bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup setup-tests run test lint docs bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
+
+setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in
+	@installer/setup.sh tests
 
 run: setup ## the appliance, on this machine
 	@exec $(BIN)/imagemill serve
@@ -17,13 +20,16 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
+test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet 2>/dev/null
 	@rm -f .coverage.* # of processes that were killed while they wrote it
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='src/imagemill/core/*' --fail-under=100
+
+docs: setup ## docs/states.md, drawn from the tables in core/states.py
+	$(BIN)/python -m tests.house.draw_states
 
 bench: setup ## how fast it is here, in images per second
 	$(BIN)/python -m tests.bench

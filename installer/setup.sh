@@ -4,6 +4,8 @@
 #
 #   PYTHON=python3.12   the interpreter to use (default python3; 3.11 or newer)
 #   ENGINE=pillow       plain Pillow instead of pillow-simd (the default on x86-64; elsewhere there is only Pillow)
+#
+# With the word `tests` it installs instead what only the tests need: a real S3 server, half a minute and 160 MB of it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -51,18 +53,21 @@ system_packages() {
     if ! command -v "$PYTHON" >/dev/null || python_is_debians; then echo python3 python3-dev python3-venv; fi
 }
 
+# Ceph is the S3 server that the tests store in; where it is missing they say that they skip.
+test_packages() { echo ceph-mon ceph-osd radosgw ceph-common; }
+
 missing_packages() {
-    for package in $(system_packages); do
+    for package in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
     done
 }
 
-install_system_packages() {
+install_packages() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-        say "not a Debian system: please see to it that these, or their like, are installed:" $(system_packages)
+        say "not a Debian system: please see to it that these, or their like, are installed:" "$@"
         return 0
     fi
-    missing=$(missing_packages)
+    missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
     say "installing system packages: $missing"
     as_root=
@@ -70,7 +75,7 @@ install_system_packages() {
         command -v sudo >/dev/null || die "neither root nor sudo; please install: $missing"
         as_root=sudo
     fi
-    # Runlevel 1: the packages' own services (nginx) are not started; the tests start theirs.
+    # Runlevel 1: the packages' own services (nginx, Ceph) are not started; the tests start theirs.
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
     $as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq --no-install-recommends $missing >/dev/null
 }
@@ -170,11 +175,15 @@ compile_bytecode() {
 }
 
 wait_for_the_other_setup
+if [ "${1:-}" = tests ]; then
+    install_packages $(test_packages)
+    exit 0
+fi
 if is_complete; then
     compile_bytecode src
     exit 0
 fi
-install_system_packages
+install_packages $(system_packages)
 make_environment
 remove_the_other_engine
 install_requirements

@@ -178,6 +178,14 @@ class ApplianceProcess:
         """Return the answer to a GET, whatever its status."""
         return self._client.get(path)
 
+    def post(self, path: str, **body: Any) -> httpx.Response:  # noqa: ANN401
+        """Return the answer to a POST under /api/v1, whatever its status."""
+        return self._client.post(f"/api/v1{path}", json=body or None)
+
+    def delete(self, path: str) -> httpx.Response:
+        """Return the answer to a DELETE under /api/v1, whatever its status."""
+        return self._client.delete(f"/api/v1{path}")
+
     def post_sheet(self, sheet: bytes, *, key: str | None = None, **fields: str) -> httpx.Response:
         """Upload a sheet, with a `key` for its repetition; returns the answer, whatever its status."""
         headers = {"Idempotency-Key": key} if key else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagemill.db import Store, open_database
+from tests.s3_server import S3Server
 from tests.seeds import Clock, Seeds
 
 
@@ -26,3 +27,10 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 @pytest.fixture
 def seeds(store: Store, tmp_path: Path, clock: Clock) -> Seeds:
     return Seeds(store, tmp_path, clock)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The S3 server of this session; tests that ask for it are marked `needs_s3`."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

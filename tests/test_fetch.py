@@ -12,7 +12,7 @@ import pytest
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.retry import is_transient
-from imagemill.fetch import MEMORY_BYTES, Fetched, Fetcher
+from imagemill.fetch import MEMORY_BYTES, Fetcher
 from imagemill.hosts.host import FIRST_FAILURES
 from imagemill.settings import FetchSettings
 from tests.origin import Origin
@@ -57,7 +57,8 @@ def failure(fetcher: Fetcher, url: str) -> ImageError:
 
 def test_a_small_source_stays_in_memory(origin: Origin, fetcher: Fetcher, spool: Path) -> None:
     fetched = fetcher.fetch(f"{origin.url}/small.jpg")
-    assert fetched == Fetched(SMALL, len(SMALL), hashlib.sha256(SMALL).hexdigest())
+    assert (fetched.data, fetched.size) == (SMALL, len(SMALL))
+    assert fetched.sha256 == hashlib.sha256(SMALL).hexdigest()
     fetched.discard()
     assert fetcher.fetch(f"{origin.url}/edge.jpg").data == LARGE[:MEMORY_BYTES]
     assert list(spool.iterdir()) == []
@@ -73,6 +74,22 @@ def test_a_large_source_is_a_file_of_the_spool(path: str, origin: Origin, fetche
     fetched.discard()
     fetched.discard()
     assert list(spool.iterdir()) == []
+
+
+def test_what_all_threads_hold_together_is_limited(origin: Origin, spool: Path) -> None:
+    """Nobody waits for memory: what does not fit is a file, and room is there again when others are let go."""
+    fetcher = Fetcher(FetchSettings(**SETTINGS, memory_mb=1), spool)  # type: ignore[arg-type]
+    url = f"{origin.url}/edge.jpg"
+    first, second = fetcher.fetch(url), fetcher.fetch(url)
+    assert (isinstance(first.data, bytes), isinstance(second.data, Path)) == (True, True)
+    assert failure(fetcher, f"{origin.url}/page/edge.jpg").image_code is ImageCode.NOT_AN_IMAGE
+    for _ in range(2):
+        first.discard()
+        second.discard()
+    assert first.sha256 == second.sha256
+    assert isinstance(fetcher.fetch(url).data, bytes)
+    assert isinstance(fetcher.fetch(url).data, Path)
+    fetcher.close()
 
 
 FAILURES = [

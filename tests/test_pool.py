@@ -231,6 +231,32 @@ def test_a_child_that_has_grown_is_replaced(made: Callable[..., Pool]) -> None:
     assert pool.compress(SMALL, Recipe()).format == "jpeg"
 
 
+def test_large_images_wait_for_their_turn_and_small_ones_pass(
+    made: Callable[..., Pool], threads: ThreadPoolExecutor
+) -> None:
+    pool = made(max_megapixels_in_flight=150)
+    first = _slowly(pool, threads)
+    _busy(pool)
+    second = threads.submit(pool.compress, SLOW, Recipe())
+    _until(lambda: len(pool._pixels._waiting) == 1)
+    assert pool.compress(SMALL, Recipe()).format == "jpeg"
+    assert not first.done()
+    assert len(pool._idle) == 1
+    assert (_error(first), _error(second)) == (None, None)
+
+
+def test_an_image_that_waits_when_the_pool_ends_is_not_to_blame(
+    made: Callable[..., Pool], threads: ThreadPoolExecutor
+) -> None:
+    pool = made(max_megapixels_in_flight=1)
+    _slowly(pool, threads)
+    _busy(pool)
+    waiting = threads.submit(pool.compress, SLOW, Recipe())
+    _until(lambda: len(pool._pixels._waiting) == 1)
+    pool.kill()
+    assert isinstance(_error(waiting), PoolClosed)
+
+
 def test_signals_to_the_group_are_the_parents_business(made: Callable[..., Pool]) -> None:
     pool = made(workers=1)
     pool.compress(SMALL, Recipe())

@@ -1,6 +1,7 @@
 """Fetches sources: one URL in, its bytes and their SHA-256 out, and an ImageError with its own code for all that fails.
 
-Bytes stay in memory up to 1 MiB and go to a file of the spool above that. Whether they are a picture is not judged
+Bytes stay in memory up to 1 MiB, while all together are within `fetch.memory_mb`, and go to a file of the spool above
+that. Whether they are a picture is not judged
 here, except for the two answers that say so themselves: nothing, and a web page.
 """
 
@@ -12,13 +13,15 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from imagemill.budget import Budget
 from imagemill.core.addresses import Policy
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.keys import host_of
@@ -37,14 +40,16 @@ _WEB_PAGE = re.compile(
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A source: its bytes, or the path of its file in the spool."""
+    """A source: its bytes, or the path of its file in the spool. `forget` says that the bytes are let go of."""
 
     data: bytes | Path
     size: int
     sha256: str
+    forget: Callable[[], None] = ExitStack().close
 
     def discard(self) -> None:
         """Remove the spool file, where there is one. May be called again."""
+        self.forget()
         if isinstance(self.data, Path):
             self.data.unlink(missing_ok=True)
 
@@ -62,6 +67,7 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._spool = spool
+        self._memory = Budget(section.memory_mb << 20)
         self._hosts = hosts or Hosts(rules(section))
         self._client = Client(
             Policy(allow=section.allow, allow_lan=section.allow_lan),
@@ -96,16 +102,20 @@ class Fetcher:
         chunks = answer.chunks()
         held: list[bytes] = []
         size = 0
-        for chunk in chunks:
-            held.append(chunk)
-            size += len(chunk)
-            if size > MEMORY_BYTES:
-                break
-        data = b"".join(held)
-        _check_beginning(data, answer.host)
-        if size > MEMORY_BYTES:
+        with ExitStack() as memory:
+            for chunk in chunks:
+                held.append(chunk)
+                size += len(chunk)
+                if size > MEMORY_BYTES or not self._memory.takes(len(chunk)):
+                    break
+                memory.callback(self._memory.give, len(chunk))
+            else:
+                data = b"".join(held)
+                _check_beginning(data, answer.host)
+                return Fetched(data, size, hashlib.sha256(data).hexdigest(), memory.pop_all().close)
+            data = b"".join(held)
+            _check_beginning(data, answer.host)
             return self._spooled(chain([data], chunks))
-        return Fetched(data, size, hashlib.sha256(data).hexdigest())
 
     def _spooled(self, pieces: Iterable[bytes]) -> Fetched:
         path = self._spool / f"source-{uuid.uuid4().hex}"

@@ -25,9 +25,10 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from imagemill.budget import Budget, BudgetClosed
 from imagemill.core.errors import ImageCode, ImageError, ImagemillError
 from imagemill.core.recipe import Recipe
-from imagemill.imaging import child, protocol
+from imagemill.imaging import child, headers, protocol
 from imagemill.settings import ImageSettings
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
@@ -40,6 +41,9 @@ _SLOWEST_START_S: Final = 5.0
 _SENDS: Final = 3
 _REPLY_BYTES: Final = 1 << 26
 _MIB: Final = 1 << 20
+_MEGAPIXEL: Final = 1_000_000
+_SMALL: Final = 16
+"""What has no more than this part of the pixels in flight is not worth waiting for others: see `Budget`."""
 
 
 class PoolClosed(ImagemillError):
@@ -78,9 +82,11 @@ class Pool:
     def __init__(self, section: ImageSettings, workers: int, spool: Path) -> None:
         self._section = section
         self._workers = workers
-        self._limits = protocol.Limits(section.max_pixels, section.formats)
+        self._limits = protocol.Limits(section.max_pixels, section.formats, section.max_scans)
         self._stem = str(spool / f"made-{secrets.token_hex(6)}")
         self._numbers = itertools.count()
+        pixels = section.max_megapixels_in_flight * _MEGAPIXEL
+        self._pixels = Budget(pixels, small=pixels // _SMALL)
         self._changed = threading.Condition()  # guards everything below
         self._children: list[_Child] = []
         self._idle: list[_Child] = []
@@ -135,19 +141,28 @@ class Pool:
         """Compress some sources, one after the other in one child: small ones cost less to hand over together.
 
         `timeout_s` holds for all together. A crash or an overrun does not say whose it was: each is then compressed
-        alone. Raises PoolClosed when the pool ends first.
+        alone. Pictures of many megapixels wait for their turn, by what their headers say, because each takes memory by
+        its pixels. Raises PoolClosed when the pool ends first.
         """
         inline = [source for source in sources if isinstance(source, bytes)]
         named = [len(source) if isinstance(source, bytes) else str(source) for source in sources]
         order = protocol.Order(recipe, named, f"{self._stem}-{next(self._numbers)}", self._limits)
         messages = [protocol.encode(order), b"".join(inline)] if inline else [protocol.encode(order)]
         try:
-            reply = self._ask(messages, order)
+            with self._pixels.held(max(map(self._weight, sources))):
+                reply = self._ask(messages, order)
+        except BudgetClosed as error:
+            raise PoolClosed("the pool is closed") from error
         except ImageError as error:
             if len(sources) == 1:
                 return [error]
             return [result for source in sources for result in self.compress_all([source], recipe)]
         return [_result(each) for each in reply.results]
+
+    def _weight(self, source: bytes | Path) -> int:
+        worst = self._limits.max_pixels
+        known = headers.pixels(source)
+        return worst if known is None else min(known, worst)
 
     # One order, on the caller's thread
 
@@ -324,6 +339,7 @@ class Pool:
     # The end
 
     def _shut(self, end_at: float) -> None:
+        self._pixels.close()
         with self._changed:
             self._is_closed = True
             self._end_at = end_at if self._end_at is None else min(end_at, self._end_at)

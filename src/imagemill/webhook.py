@@ -65,12 +65,8 @@ class Caller:
 
     def post(self, url: str, secret: str | None, message_id: str, body: bytes, at: datetime) -> Attempt:
         """Make one attempt at `at`, signed unless there is no secret. Never raises for what the other side does."""
-        timestamp = int(at.timestamp())
-        headers = {"Content-Type": "application/json", "Webhook-Id": message_id, "Webhook-Timestamp": str(timestamp)}
-        if secret:
-            headers["Webhook-Signature"] = sign(secret, message_id, timestamp, body)
         try:
-            with self._client.post(web_url(url), body, headers) as answer:
+            with self._client.post(web_url(url), body, headers_of(secret, message_id, body, at)) as answer:
                 return Attempt(
                     at=at,
                     status=answer.status,
@@ -82,6 +78,15 @@ class Caller:
             return Attempt(at=at, status=None, answer="", error=error.detail)
         except ValueError as error:
             return Attempt(at=at, status=None, answer="", error=str(error))
+
+
+def headers_of(secret: str | None, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
+    """Return the headers of an attempt at `at`, with a signature where there is a secret."""
+    timestamp = int(at.timestamp())
+    headers = {"Content-Type": "application/json", "Webhook-Id": message_id, "Webhook-Timestamp": str(timestamp)}
+    if secret:
+        headers["Webhook-Signature"] = sign(secret, message_id, timestamp, body)
+    return headers
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

@@ -17,7 +17,7 @@ from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
 from imagemill.fetch import Fetcher
-from imagemill.pipeline import Parts, Pipeline, Room, Step, Work
+from imagemill.pipeline import Leases, Parts, Pipeline, Room, Step, Work
 from imagemill.pool import Pool
 from imagemill.settings import CallbackSettings, Settings
 from imagemill.storage import Folders, LocalStorage
@@ -37,6 +37,7 @@ class Site:
     store: Store
     storage: LocalStorage
     steps: list[Step] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
     ready: dict[str, str | bool] = field(default_factory=lambda: {"database": True, "disk": "ok"})
 
     def break_table(self, name: str) -> None:
@@ -61,10 +62,10 @@ class Site:
         job: dict[str, Any] = answer.json()
         return job
 
-    def finish(self, failed: tuple[int, ...] = ()) -> None:
-        """Record every image of the newest job: done, but for the numbers in `failed`."""
+    def finish(self, failed: tuple[int, ...] = (), most: int = 1000) -> None:
+        """Record the images of the newest job, or as many of them: done, but for the numbers in `failed`."""
         work = next(step for step in reversed(self.steps) if isinstance(step, Work))
-        claim = self.store.claim_images(work.job_id, most=1000, shares=1, token="test", lease_s=60)
+        claim = self.store.claim_images(work.job_id, most=most, shares=1, token="test", lease_s=60)
         assert claim is not None
         records = [
             self._record(image.n, fails=image.n in failed, fingerprint=claim.fingerprint) for image in claim.images
@@ -91,10 +92,12 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
         folders=site.folders,
         store=site.store,
         storage=site.storage,
+        originals=LocalStorage(site.folders.sources),
         fetcher=fetcher,
         pool=Pool(settings.image, 1, site.folders.spool),
         caller=Caller(settings.callback, "imagemill"),
         room=Room((site.folders.root,), settings.disk_reserve_mb),
+        leases=Leases(site.store),
         public_url=lambda: site.url,
         link=f"{site.url}/images/{{}}".format,
     )
@@ -120,6 +123,7 @@ def running(root: Path, settings: Settings, body_timeout_s: float = 30.0) -> Ite
         storage=site.storage,
         readiness=lambda: site.ready,
         body_timeout_s=body_timeout_s,
+        closing=site.closing,
     )
     with contextlib.closing(store), contextlib.closing(fetcher), serving(api.create_app(parts), port):
         yield site

@@ -6,7 +6,19 @@ from itertools import product
 
 import pytest
 
-from imagemill.core.states import OPEN, TRANSITIONS, ImageState, JobState, Move, job_state, origins, target
+from imagemill.core.states import (
+    JOB_MOVES,
+    OPEN,
+    TRANSITIONS,
+    ImageState,
+    JobState,
+    Move,
+    Verb,
+    allowed,
+    job_state,
+    origins,
+    target,
+)
 
 LEGAL = {
     ("pending", "claim"): "running",
@@ -40,6 +52,29 @@ def test_the_done_image_stays_done_while_its_output_is_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("pending", "cancel pause resume retry delete"),
+        ("processing", "cancel pause resume retry delete"),
+        ("paused", "cancel pause resume retry delete"),
+        ("completed", "delete"),
+        ("partial", "retry delete"),
+        ("failed", "retry delete"),
+        ("cancelled", "cancel retry delete"),
+    ],
+)
+def test_a_job_s_state_allows_its_verbs(state: str, expected: str) -> None:
+    assert " ".join(allowed(JobState(state))) == expected
+
+
+@pytest.mark.parametrize(("state", "verb"), list(JOB_MOVES))
+def test_a_verb_leads_where_it_may_be_said_again(state: JobState, verb: Verb) -> None:
+    after = JOB_MOVES[state, verb]
+    assert bool(after) == (verb is not Verb.DELETE)
+    assert all(set(JOB_MOVES[reached, verb]) <= set(after) for reached in after)
+
+
+@pytest.mark.parametrize(
     ("images", "facts", "expected"),
     [
         ("pending", "", "pending"),
@@ -56,6 +91,8 @@ def test_the_done_image_stays_done_while_its_output_is_there() -> None:
         ("done", "started paused", "completed"),
         ("", "", "completed"),
         ("done failed", "started", "partial"),
+        ("done cancelled", "started", "partial"),
+        ("cancelled", "started", "failed"),
         ("failed", "started", "failed"),
         ("failed", "started paused", "failed"),
     ],

@@ -116,3 +116,12 @@ def test_what_is_due_soon_is_listed(store: Store, seeds: Seeds, delivery_id: int
     assert last is not None
     store.record_attempt(last, attempt(410), state="failed", next_attempt_at=None)
     assert store.due_deliveries(10_000) == []
+
+
+def test_redelivery_waits_for_whoever_is_at_it(store: Store, job: Seeded, delivery_id: int, clock: Clock) -> None:
+    assert store.claim_delivery(delivery_id, 60) is not None
+    assert store.redeliver(job.uid) is None
+    clock.now += 61  # the lease of a lost process
+    assert store.redeliver(job.uid) == delivery_id
+    (told,) = store.deliveries(job.uid)
+    assert (told.state, told.attempts) == ("pending", [])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe, Thumbnail
-from imagemill.imaging.protocol import Compressed
+from imagemill.imaging.protocol import Compressed, Limits
 from imagemill.pool import Pool
 from imagemill.settings import ImageSettings
-from tests.imaging.pictures import opened
+from tests.imaging.pictures import LIMITS, failure, opened, photo, written
 from tests.places import SHARED, needs_shared
 
 FILES = sorted((SHARED / "corpus" / "hostile").glob("*")) if SHARED.is_dir() else []
@@ -88,3 +89,14 @@ def test_every_file_is_done_or_has_a_named_error(pool: Pool, recipe: Recipe) -> 
             )
     assert pool.restarts == 0
     assert len(pool.pids()) == 2
+
+
+@pytest.mark.parametrize("recipe", [{}, {"format": "webp"}, {"max_width": 20}, {"accept_truncated": True}])
+def test_scans_are_limited_whichever_way_it_goes(recipe: dict[str, Any]) -> None:
+    data = written(photo(), "jpeg", progressive=True)
+    assert data.count(b"\xff\xda") > 9
+    error = failure(data, Limits(LIMITS.max_pixels, LIMITS.formats, max_scans=9), **recipe)
+    assert error.image_code is ImageCode.DECODE_FAILED
+    assert "image.max_scans, 9" in error.detail
+    many = data.replace(b"\xff\xd9", (data[data.rindex(b"\xff\xda") : -2]) * 60 + b"\xff\xd9")
+    assert failure(many, **recipe).image_code is ImageCode.DECODE_FAILED

@@ -73,5 +73,24 @@ def test_a_missing_end_is_seen(form: str) -> None:
     assert sniff.is_cut_short(form, data[: len(data) * 2 // 3])
 
 
+def test_scans_are_counted_where_they_are_scans() -> None:
+    thumbnail = written(photo(), "jpeg", progressive=True)
+    data = written(photo(), "jpeg", comment=thumbnail) + thumbnail
+    assert data.count(b"\xff\xda") > 10
+    assert not sniff.has_scans_beyond(1, data)
+    assert sniff.has_scans_beyond(0, data)
+    scans = thumbnail.count(b"\xff\xda")
+    assert sniff.has_scans_beyond(scans - 1, thumbnail)
+    assert not sniff.has_scans_beyond(scans, thumbnail)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [(b"\xff\xd8" + b"\xff\xda" * 9, 1), (b"\xff\xd8" * 9 + b"\xff\xda\x00", 1), (b"\xff\xda\xff", 0)],
+)
+def test_scans_without_sense_are_counted_once(data: bytes, found: int) -> None:
+    assert [sniff.has_scans_beyond(limit, data) for limit in (0, 1)] == [found > 0, False]
+
+
 def test_formats_without_an_end_cannot_lack_it() -> None:
     assert not sniff.is_cut_short("bmp", b"BM")

@@ -16,7 +16,7 @@ from imagemill.db import Store
 from imagemill.fetch import Fetched
 from imagemill.hosts import Hosts
 from imagemill.imaging.protocol import Compressed, Made
-from imagemill.pipeline import Notify, Parts, Pipeline, Room, Step, Work
+from imagemill.pipeline import Leases, Notify, Parts, Pipeline, Room, Step, Work
 from imagemill.settings import Settings
 from imagemill.storage import Folders, LocalStorage
 from tests.seeds import Clock
@@ -102,7 +102,7 @@ class Mill:
         self.folders = Folders(root / "data")
         self.folders.make()
         self.origin, self.press, self.receiver = Origin(), Press(self.folders.spool), Receiver()
-        self.storage = LocalStorage(self.folders.outputs)
+        self.storage, self.originals = LocalStorage(self.folders.outputs), LocalStorage(self.folders.sources)
         self.asked: list[Step] = []
         self.parts = self._parts(settings)
         self.pipeline = Pipeline(self.parts, self.asked.extend)
@@ -113,11 +113,13 @@ class Mill:
             "folders": self.folders,
             "store": self.store,
             "storage": self.storage,
+            "originals": self.originals,
             "hosts": Hosts(),
             "fetcher": self.origin,
             "pool": self.press,
             "caller": self.receiver,
             "room": Room((self.folders.root,), 0),
+            "leases": Leases(self.store),
             "public_url": lambda: "http://mill",
             "link": lambda name: f"http://mill/images/{name}",
             "clock": self.clock,

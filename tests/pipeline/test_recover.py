@@ -7,7 +7,7 @@ from imagemill.core.job import Submission
 from imagemill.core.states import JobState
 from imagemill.db.lanes import Due
 from imagemill.pipeline import Notify, Work
-from imagemill.pipeline import images as module
+from imagemill.pipeline.leases import LEASE_S
 from tests.pipeline.seams import Mill
 
 
@@ -29,7 +29,7 @@ def test_the_start_gives_back_every_lease(mill: Mill) -> None:
 def test_a_lost_lease_runs_out(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(2)))
     mill.pipeline.claim(mill.small_id(job))
-    mill.clock.now += module.LEASE_S + 1
+    mill.clock.now += LEASE_S + 1
     mill.pipeline.recover()
     assert mill.states(job) == ["pending"] * 2
 

@@ -15,7 +15,7 @@ from imagemill.core.job import Submission
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.db import Store, open_database
 from imagemill.fetch import Fetcher
-from imagemill.pipeline import Parts, Pipeline, Room
+from imagemill.pipeline import Leases, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
 from imagemill.settings import CallbackSettings, FetchSettings, ImageSettings, Settings
@@ -53,10 +53,12 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
             folders=folders,
             store=store,
             storage=LocalStorage(folders.outputs),
+            originals=LocalStorage(folders.sources),
             fetcher=fetcher,
             pool=pool,
             caller=caller,
             room=Room((folders.root,), 0),
+            leases=Leases(store),
             public_url=lambda: "http://mill",
             link=lambda name: f"http://mill/images/{name}",
         )

@@ -6,11 +6,14 @@ from typing import Final
 
 from litestar import Litestar, Router
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 
 from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
+from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
 from imagemill.api.downloads import download_input, download_output, download_report
+from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
 from imagemill.api.jobs import list_images, list_jobs, show_job, submit_sheet
@@ -18,24 +21,41 @@ from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
+from imagemill.api.tokens import create_token, list_tokens, revoke_token
+from imagemill.api.verbs import cancel_job, delete_job, pause_job, resume_job, retry_job
 
 THREADS: Final = 32
 """Synchronous routes wait for the database and the disk, not for the processor; asyncio's own number is cores + 4."""
+
+ROUTES: Final[list[HTTPRouteHandler]] = [
+    submit_sheet,
+    list_jobs,
+    show_job,
+    list_images,
+    stream_events,
+    download_input,
+    download_output,
+    download_report,
+    list_deliveries,
+    redeliver,
+    try_callback,
+    list_tokens,
+    create_token,
+    revoke_token,
+    cancel_job,
+    pause_job,
+    resume_job,
+    retry_job,
+    delete_job,
+]
+"""Everything under /api/v1."""
 
 
 def create_app(parts: Parts) -> Litestar:
     """Build the application. It owns nothing: parts are started and stopped by whoever gave them."""
     api = Router(
         "/api/v1",
-        route_handlers=[
-            submit_sheet,
-            list_jobs,
-            show_job,
-            list_images,
-            download_input,
-            download_output,
-            download_report,
-        ],
+        route_handlers=ROUTES,
         middleware=[DefineMiddleware(Authentication, store=parts.store if parts.settings.auth == "token" else None)],
         guards=[demand_scope],
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},

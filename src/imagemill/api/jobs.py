@@ -144,10 +144,11 @@ def list_images(
     """List the images of a job."""
     parts.store.job(str(job_id), caller.sees_only)
     images, next_cursor = parts.store.images(str(job_id), in_state, limit, cursor)
-    return ImageList([_with_urls(image, parts) for image in images], next_cursor)
+    return ImageList([with_urls(image, parts) for image in images], next_cursor)
 
 
-def _with_urls(image: Image, parts: Parts) -> Image:
+def with_urls(image: Image, parts: Parts) -> Image:
+    """Return the image with the addresses of its outputs."""
     outputs = [
         msgspec.structs.replace(output, url=parts.link(keys.file_name(output.key, output.format)))
         for output in image.outputs

@@ -36,6 +36,7 @@ Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7.
 """
 
 _REFUSALS: Final = {
+    400: ("bad_request", "The body is not JSON."),
     401: ("unauthorized", "There is no token, or it is not known."),
     403: ("forbidden", "The token lacks the scope."),
     404: ("not_found", "There is no such job, or it is another owner's."),
@@ -109,6 +110,24 @@ class DownloadOperation(Operation):
         self.responses = {**(self.responses or {}), "200": OpenAPIResponse(description="The sheet.", content=content)}
 
 
+@dataclass
+class EventsOperation(Operation):
+    """Documents a stream of events as what it is, and the header that goes on with one."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer; name the header."""
+        content = {"text/event-stream": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+        stream = OpenAPIResponse(description="Events, until the job has ended.", content=content)
+        self.responses = {**(self.responses or {}), "200": stream}
+        last = Parameter(
+            name="Last-Event-ID",
+            param_in="header",
+            description="The `id` of the last event that came; browsers send it by themselves.",
+            schema=Schema(type=OpenAPIType.STRING),
+        )
+        self.parameters = [*(self.parameters or []), last]
+
+
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
     """Return the configuration: one page, no CDN."""
     bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")
@@ -119,7 +138,11 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
         license=License(name="MIT", identifier="MIT"),
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
-        tags=[Tag(name="jobs", description="Submit sheets, watch them, fetch what came out.")],
+        tags=[
+            Tag(name="jobs", description="Submit sheets, watch them, fetch what came out."),
+            Tag(name="callbacks", description="How the end of a job is told."),
+            Tag(name="tokens", description="Who may call."),
+        ],
         path="/docs",
         render_plugins=[page],
     )

@@ -1,7 +1,8 @@
 """What the web application is given by the composition root; it constructs nothing of this itself."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imagemill.db import Store
 from imagemill.pipeline import Pipeline
@@ -15,6 +16,7 @@ class Parts:
 
     `link` turns a stored output's name into its address. `readiness` names each part and says True (or "ok") when it
     can work, else False or a sentence. An upload is timed out when no byte of it came for `body_timeout_s` seconds.
+    Streams without an end of their own end when `closing` is set.
     """
 
     settings: Settings
@@ -24,3 +26,4 @@ class Parts:
     readiness: Callable[[], dict[str, str | bool]]
     link: Callable[[str], str] = "/images/{}".format
     body_timeout_s: float = 30.0
+    closing: threading.Event = field(default_factory=threading.Event)

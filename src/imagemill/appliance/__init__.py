@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from imagemill.db import Store, StoreError, open_database
+from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine
-from imagemill.pipeline import Parts, Pipeline, Room
+from imagemill.pipeline import Leases, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
 from imagemill.storage import Folders, LocalStorage, flush_folder, locked
@@ -86,6 +85,7 @@ class Appliance:
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
         self._pool = Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, folders.spool)
+        self._leases = Leases(self.store)
         self.queue = Queue(folders.queue, threads=settings.threads)
         self.parts = self._parts(hosts, fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.perform)
@@ -94,6 +94,8 @@ class Appliance:
             self._start_web(stack)
 
     def _start_work(self, stack: contextlib.ExitStack) -> None:
+        self._leases.start()
+        stack.callback(self._leases.stop)
         stack.callback(self._pool.kill)
         stack.callback(self._stop_work)
         self._pool.start()
@@ -122,11 +124,13 @@ class Appliance:
             folders=folders,
             store=self.store,
             storage=self.storage,
+            originals=LocalStorage(folders.sources),
             hosts=hosts,
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),
             room=Room((folders.root, self._outputs()), settings.disk_reserve_mb),
+            leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
         )
@@ -170,9 +174,9 @@ def first_token(store: Store, folders: Folders) -> str:
     """Return the appliance's own token: made at the first start, kept in the data folder with mode 0600."""
     token = folders.token.read_text().strip() if folders.token.is_file() else ""
     if not token:
-        token = f"im_{secrets.token_urlsafe(32)}"
+        token = new_token()
         _keep_secret(folders.token, token)
-    store.add_token("first", token, scopes=_ALL_SCOPES, owner="admin")
+    store.add_token(FIRST, token, scopes=_ALL_SCOPES, owner="admin")
     return token
 
 

@@ -29,8 +29,10 @@ class Web:
     def __init__(self, appliance: Appliance, port: int) -> None:
         self._host, self._port = appliance.settings.host, port
         check_port(self._host, port)
+        self._closing = threading.Event()
         self._app = api.create_app(
             api.Parts(
+                closing=self._closing,
                 settings=appliance.settings,
                 store=appliance.store,
                 pipeline=appliance.pipeline,
@@ -54,7 +56,8 @@ class Web:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        """Take no more requests, and wait for those that run, but not for ever."""
+        """Take no more requests, end the streams, and wait for what else runs, but not for ever."""
+        self._closing.set()
         if self._loop and self._server and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._server.stop)
         self._thread.join(STOP_S)

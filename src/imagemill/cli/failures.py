@@ -31,7 +31,7 @@ NEXT_STEPS: Final = {
     ImageCode.NOT_AN_IMAGE: "there is a page or another file: put the URL of the picture itself into the sheet",
     ImageCode.UNSUPPORTED_FORMAT: "save it as JPEG, PNG, WebP, GIF, BMP or TIFF",
     ImageCode.TOO_MANY_PIXELS: "raise image.max_pixels if such pictures are meant",
-    ImageCode.DECODE_FAILED: "the file is damaged: export the picture again",
+    ImageCode.DECODE_FAILED: "the file is damaged, or beyond a limit that the message names: export the picture again",
     ImageCode.DECODE_CRASHED: "the file is damaged in a dangerous way: export the picture again",
     ImageCode.DECODE_TIMEOUT: "raise image.timeout_s, or export the picture again",
     ImageCode.STORAGE_FAILED: "make room on the disk of the images folder, and try again",

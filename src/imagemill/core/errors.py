@@ -127,6 +127,12 @@ class KeyReusedError(ImagemillError):
     code = "idempotency_key_reused"
 
 
+class NameTakenError(ImagemillError):
+    """Something of this name is there already."""
+
+    code = "name_taken"
+
+
 class TooLargeError(ImagemillError):
     """An upload is over `max_upload_bytes`."""
 

@@ -155,3 +155,25 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     error: str | None
     retry_after_s: float | None = None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of telling one end of a job; `id` is the callback's `webhook-id`, the same for every attempt."""
+
+    id: str
+    event: str
+    url: str
+    state: Literal["pending", "delivered", "failed"]
+    created_at: datetime
+    next_attempt_at: datetime | None
+    attempts: list[Attempt]
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A callback made for trying: what was sent, and what came back."""
+
+    url: str
+    headers: dict[str, str]
+    body: str
+    attempt: Attempt
+    seconds: float

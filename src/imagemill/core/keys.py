@@ -11,7 +11,7 @@ import msgspec
 
 from imagemill.core.recipe import Recipe
 
-CODEC_VERSION: Final = "rq1"
+CODEC_VERSION: Final = "rq2"
 """Part of every output key: raised whenever equal input would give other bytes."""
 
 HOST_BITS: Final = 48
@@ -70,6 +70,11 @@ def file_name(key: str, image_format: str) -> str:
 def message_id(job: int, event: str, at: float) -> str:
     """Return the `webhook-id` of a callback: the same for every attempt, another for every end of a job."""
     return "msg_" + hashlib.sha256(f"{job}/{event}/{at!r}".encode()).hexdigest()[:32]
+
+
+def source_name(source_sha256: str, image_format: str) -> str:
+    """Return the name under which a source is kept."""
+    return f"{source_sha256}.{EXTENSIONS[image_format]}"
 
 
 def host_of(url: str) -> str:

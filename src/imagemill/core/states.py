@@ -28,6 +28,16 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Verb(StrEnum):
+    """What a client may do to a whole job."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RETRY = "retry"
+    DELETE = "delete"
+
+
 class Move(StrEnum):
     """What can happen to an image; each is one named conditional update in `db`."""
 
@@ -57,6 +67,42 @@ TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
 }
 
 OPEN: Final = frozenset({ImageState.PENDING, ImageState.RUNNING})
+MISSING: Final = frozenset({ImageState.FAILED, ImageState.CANCELLED})
+"""Ended without an output: `retry` asks for these again."""
+
+_WAITS: Final = (JobState.PENDING,)
+_WORKS: Final = (JobState.PROCESSING,)
+_EITHER: Final = (JobState.PENDING, JobState.PROCESSING)
+_STANDS: Final = (JobState.PAUSED,)
+_IS_OVER: Final = (JobState.CANCELLED,)
+_IS_GONE: Final[tuple[JobState, ...]] = ()
+
+# Said twice, a verb finds what it wanted, and changes nothing: so a client that lost an answer may ask again.
+JOB_MOVES: Final[dict[tuple[JobState, Verb], tuple[JobState, ...]]] = {
+    (JobState.PENDING, Verb.CANCEL): _IS_OVER,
+    (JobState.PENDING, Verb.PAUSE): _STANDS,
+    (JobState.PENDING, Verb.RESUME): _WAITS,
+    (JobState.PENDING, Verb.RETRY): _WAITS,
+    (JobState.PROCESSING, Verb.CANCEL): _IS_OVER,
+    (JobState.PROCESSING, Verb.PAUSE): _STANDS,
+    (JobState.PROCESSING, Verb.RESUME): _WORKS,
+    (JobState.PROCESSING, Verb.RETRY): _WORKS,
+    (JobState.PAUSED, Verb.CANCEL): _IS_OVER,
+    (JobState.PAUSED, Verb.PAUSE): _STANDS,
+    (JobState.PAUSED, Verb.RESUME): _EITHER,
+    (JobState.PAUSED, Verb.RETRY): _STANDS,
+    (JobState.PARTIAL, Verb.RETRY): _WORKS,
+    (JobState.FAILED, Verb.RETRY): _WORKS,
+    (JobState.CANCELLED, Verb.CANCEL): _IS_OVER,
+    (JobState.CANCELLED, Verb.RETRY): _EITHER,
+    **{(state, Verb.DELETE): _IS_GONE for state in JobState},
+}
+"""Which verbs a job's state allows, and the states each may lead to at once; none where the job is gone."""
+
+
+def allowed(state: JobState) -> tuple[Verb, ...]:
+    """Return the verbs that a job in this state allows."""
+    return tuple(verb for verb in Verb if (state, verb) in JOB_MOVES)
 
 
 def origins(move: Move) -> tuple[ImageState, ...]:
@@ -75,7 +121,7 @@ def job_state(counts: dict[ImageState, int], *, started: bool, paused: bool, can
         return _open_state(started=started, paused=paused)
     if cancelled:
         return JobState.CANCELLED
-    if not counts.get(ImageState.FAILED, 0):
+    if not any(counts.get(state, 0) for state in MISSING):
         return JobState.COMPLETED
     return JobState.PARTIAL if counts.get(ImageState.DONE, 0) else JobState.FAILED
 

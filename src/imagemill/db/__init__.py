@@ -13,9 +13,10 @@ from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.staging import Staging
 from imagemill.db.store import Store
-from imagemill.db.tokens import Caller
+from imagemill.db.tokens import FIRST, Caller, Name, TokenInfo, checked_name, new_token
 
 __all__ = [
+    "FIRST",
     "MAIN",
     "Accepted",
     "Caller",
@@ -27,10 +28,14 @@ __all__ = [
     "JobFilter",
     "Key",
     "KeyTaken",
+    "Name",
     "NewJob",
     "Record",
     "Staging",
     "Store",
     "StoreError",
+    "TokenInfo",
+    "checked_name",
+    "new_token",
     "open_database",
 ]

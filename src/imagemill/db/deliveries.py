@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
-from imagemill.core.job import Submission
+from imagemill.core.job import Attempt, Submission, Told
 from imagemill.db.database import Queries
+from imagemill.db.jobs import moment, optional_moment
 
-if TYPE_CHECKING:
-    from imagemill.core.job import Attempt
+_OF_JOB = "job_id = (SELECT id FROM job WHERE uid = ?)"
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -55,8 +55,9 @@ class Deliveries(Queries):
         """Write what an attempt came to, and what follows."""
         with self._transaction():
             self._touched(
-                "INSERT INTO attempt (delivery_id, n, at, status, answer, error) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
+                # Nothing where the callback was taken back meanwhile: its number may be another's by now.
+                "INSERT INTO attempt (delivery_id, n, at, status, answer, error) SELECT ?, ?, ?, ?, ?, ?"
+                " WHERE EXISTS (SELECT 1 FROM delivery WHERE id = ? AND uid = ?) ON CONFLICT DO NOTHING",
                 (
                     delivery.id,
                     delivery.attempts + 1,
@@ -64,12 +65,22 @@ class Deliveries(Queries):
                     attempt.status,
                     attempt.answer,
                     attempt.error,
+                    delivery.id,
+                    delivery.uid,
                 ),
             )
             self._touched(
                 "UPDATE delivery SET state = ?, attempts = ?, last_status = ?, next_attempt_at = ?, lease_until = NULL"
-                " WHERE id = ? AND state = 'pending' AND attempts = ?",
-                (state, delivery.attempts + 1, attempt.status, next_attempt_at, delivery.id, delivery.attempts),
+                " WHERE id = ? AND uid = ? AND state = 'pending' AND attempts = ?",
+                (
+                    state,
+                    delivery.attempts + 1,
+                    attempt.status,
+                    next_attempt_at,
+                    delivery.id,
+                    delivery.uid,
+                    delivery.attempts,
+                ),
             )
 
     def release_deliveries(self) -> None:
@@ -94,3 +105,45 @@ class Deliveries(Queries):
             (now + within_s,),
         )
         return [(row[0], max(0.0, row[1] - now)) for row in rows]
+
+    def deliveries(self, uid: str) -> list[Told]:
+        """Return a job's callbacks, the newest first, each with its attempts in order."""
+        rows = self._rows(
+            "SELECT id, uid, event, url, state, created_at, next_attempt_at FROM delivery"
+            f" WHERE {_OF_JOB} ORDER BY id DESC",
+            (uid,),
+        )
+        return [_told(row, self._attempts(row[0])) for row in rows]
+
+    def redeliver(self, uid: str) -> int | None:
+        """Make a job's newest callback due now, whatever became of it; None where there is none, or it is in hand.
+
+        Its attempts go on counting, so one that fails after the schedule's end is the last again.
+        """
+        now = self._clock()
+        row = self._row(
+            "UPDATE delivery SET state = 'pending', next_attempt_at = ?"
+            f" WHERE id = (SELECT max(id) FROM delivery WHERE {_OF_JOB}) AND (lease_until IS NULL OR lease_until < ?)"
+            " RETURNING id",
+            (now, uid, now),
+        )
+        return row[0] if row else None
+
+    def _attempts(self, delivery_id: int) -> list[Attempt]:
+        rows = self._rows(
+            "SELECT at, status, answer, error FROM attempt WHERE delivery_id = ? ORDER BY n", (delivery_id,)
+        )
+        return [Attempt(at=moment(row[0]), status=row[1], answer=row[2], error=row[3]) for row in rows]
+
+
+def _told(row: tuple[Any, ...], attempts: list[Attempt]) -> Told:
+    _, uid, event, url, state, created_at, next_attempt_at = row
+    return Told(
+        id=uid,
+        event=event,
+        url=url,
+        state=state,
+        created_at=moment(created_at),
+        next_attempt_at=optional_moment(next_attempt_at),
+        attempts=attempts,
+    )

@@ -10,7 +10,7 @@ from imagemill.core import keys
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
-from imagemill.db.jobs import Jobs
+from imagemill.db.jobs import IS_WORKED, Jobs
 from imagemill.db.lanes import OPEN, Doors, Lanes
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 MAIN = "image"
 """The name of an image's own output; the others are thumbnails."""
+
+# In which order the images of a job ended, whatever the clock did meanwhile: `settled_images` goes on from there.
+_REVISION = (
+    "1 + coalesce((SELECT max(revision) FROM image AS other WHERE other.job_id = image.job_id"
+    " AND other.revision IS NOT NULL), 0)"
+)
 
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
@@ -87,8 +93,7 @@ class Images(Jobs, Lanes):
         now = self._clock()
         with self._transaction():
             job = self._row(
-                "SELECT uid, submission, fingerprint, started_at, images, owner FROM job"
-                " WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
+                f"SELECT uid, submission, fingerprint, started_at, images, owner FROM job WHERE id = ? AND {IS_WORKED}",
                 (job_id,),
             )
             limit = max(1, min(most, job[4] // shares)) if job else 0
@@ -169,7 +174,7 @@ class Images(Jobs, Lanes):
             _write(
                 Move.COMPLETE,
                 "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
-                " output = ?, output_bytes = ?, seconds = ?",
+                f" output = ?, output_bytes = ?, seconds = ?, revision = {_REVISION}",
             ),
             [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -178,7 +183,8 @@ class Images(Jobs, Lanes):
         self._many(
             _write(
                 Move.FAIL,
-                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?",
+                "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?,"
+                f" revision = {_REVISION}",
             ),
             [(*_wrong(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -215,6 +221,23 @@ class Images(Jobs, Lanes):
             _write(Move.RELEASE, "next_attempt_at = next_attempt_at"),
             [(claim.job_id, n, claim.token) for n in returned],
         )
+
+    def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
+        """Let leases that still hold end later, `lease_s` from now; return how many those are."""
+        until = self._clock() + lease_s
+        with self._transaction():
+            return sum(
+                self._touched(
+                    "UPDATE image SET lease_until = ? WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running'",
+                    (until, claim.job_id, image.n, claim.token),
+                )
+                for claim in claims
+                for image in claim.images
+            )
+
+    def is_worked(self, job_id: int) -> bool:
+        """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
+        return self._row(f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)) is not None
 
     def release_leases(self, *, before: float | None = None) -> int:
         """Return leased images to pending: those whose lease has ended before, or all (at the start and at the end)."""

@@ -22,19 +22,22 @@ _COLUMNS = (
     " created_at, started_at, finished_at, paused_at, cancelled_at, expires_at"
 )
 
-_OPEN = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('pending', 'running'))"
-_DONE = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'done')"
-_FAILED = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'failed')"
+IS_OPEN = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('pending', 'running'))"
+IS_DONE = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'done')"
+IS_MISSING = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('failed', 'cancelled'))"
+
+IS_WORKED = "finished_at IS NULL AND paused_at IS NULL AND cancelled_at IS NULL"
+"""Images of such a job are claimed."""
 
 # The same derivation as core.states.job_state, for filtering; a test holds the two against each other.
 _STATE_IS: dict[JobState, str] = {
-    JobState.PENDING: f"{_OPEN} AND paused_at IS NULL AND started_at IS NULL",
-    JobState.PROCESSING: f"{_OPEN} AND paused_at IS NULL AND started_at IS NOT NULL",
-    JobState.PAUSED: f"{_OPEN} AND paused_at IS NOT NULL",
-    JobState.CANCELLED: f"NOT {_OPEN} AND cancelled_at IS NOT NULL",
-    JobState.COMPLETED: f"NOT {_OPEN} AND cancelled_at IS NULL AND NOT {_FAILED}",
-    JobState.PARTIAL: f"NOT {_OPEN} AND cancelled_at IS NULL AND {_FAILED} AND {_DONE}",
-    JobState.FAILED: f"NOT {_OPEN} AND cancelled_at IS NULL AND {_FAILED} AND NOT {_DONE}",
+    JobState.PENDING: f"{IS_OPEN} AND paused_at IS NULL AND started_at IS NULL",
+    JobState.PROCESSING: f"{IS_OPEN} AND paused_at IS NULL AND started_at IS NOT NULL",
+    JobState.PAUSED: f"{IS_OPEN} AND paused_at IS NOT NULL",
+    JobState.CANCELLED: f"NOT {IS_OPEN} AND cancelled_at IS NOT NULL",
+    JobState.COMPLETED: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND NOT {IS_MISSING}",
+    JobState.PARTIAL: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND {IS_MISSING} AND {IS_DONE}",
+    JobState.FAILED: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND {IS_MISSING} AND NOT {IS_DONE}",
 }
 
 
@@ -112,14 +115,15 @@ class Jobs(Repeats):
     def same_job(self, sheet_sha256: str, submission: Submission, owner: str) -> str | None:
         """Return an owner's newest job of equal sheet bytes that asks for the same; None when there is none."""
         row = self._row(
-            "SELECT uid FROM job WHERE sheet_sha256 = ? AND submission = ? AND owner = ? ORDER BY id DESC LIMIT 1",
+            "SELECT uid FROM job WHERE sheet_sha256 = ? AND submission = ? AND owner = ? AND deleted_at IS NULL"
+            " ORDER BY id DESC LIMIT 1",
             (sheet_sha256, _encode(submission), owner),
         )
         return row[0] if row else None
 
     def job(self, uid: str, owner: str | None = None) -> Job:
         """Return a job; NotFoundError when there is none or it is another owner's."""
-        row = self._row(f"SELECT {_COLUMNS} FROM job WHERE uid = ?", (uid,))
+        row = self._row(f"SELECT {_COLUMNS} FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None or owner not in {None, row[4]}:
             message = "there is no such job: list them with GET /api/v1/jobs"
             raise NotFoundError(message)
@@ -134,7 +138,7 @@ class Jobs(Repeats):
 
     def submission(self, uid: str) -> Submission:
         """Return what the job was asked to do, its secrets included."""
-        row = self._row("SELECT submission FROM job WHERE uid = ?", (uid,))
+        row = self._row("SELECT submission FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None:
             message = "there is no such job"
             raise NotFoundError(message)
@@ -142,24 +146,21 @@ class Jobs(Repeats):
 
     def sheet_filename(self, uid: str) -> str:
         """Return the name the client gave its sheet: for showing, never for a path."""
-        row = self._row("SELECT filename FROM job WHERE uid = ?", (uid,))
+        row = self._row("SELECT filename FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         return row[0] if row else ""
 
     def known_uids(self) -> set[str]:
         """Return the ids of all jobs: which kept sheets are still somebody's."""
-        return {uid for (uid,) in self._rows("SELECT uid FROM job")}
+        return {uid for (uid,) in self._rows("SELECT uid FROM job WHERE deleted_at IS NULL")}
 
     def open_jobs(self) -> list[Accepted]:
-        """Return the jobs that are not finished and not paused, the most urgent first."""
-        rows = self._rows(
-            "SELECT id, images, priority FROM job WHERE finished_at IS NULL AND paused_at IS NULL"
-            " ORDER BY priority DESC, id"
-        )
+        """Return the jobs that are not finished, paused or being cancelled, the most urgent first."""
+        rows = self._rows(f"SELECT id, images, priority FROM job WHERE {IS_WORKED} ORDER BY priority DESC, id")
         return [Accepted(id=row[0], images=row[1], priority=row[2]) for row in rows]
 
     def finish_idle_jobs(self) -> list[int]:
         """End the jobs whose last image was recorded but whose end was not; return the callbacks that are due."""
-        idle = self._rows(f"SELECT id FROM job WHERE finished_at IS NULL AND NOT {_OPEN}")
+        idle = self._rows(f"SELECT id FROM job WHERE finished_at IS NULL AND NOT {IS_OPEN}")
         with self._transaction():
             due = [self._finish_job(job_id) for (job_id,) in idle]
         return [delivery for delivery in due if delivery is not None]
@@ -171,7 +172,7 @@ class Jobs(Repeats):
         """
         now = self._clock()
         row = self._row(
-            f"UPDATE job SET finished_at = ? WHERE id = ? AND finished_at IS NULL AND NOT {_OPEN}"
+            f"UPDATE job SET finished_at = ? WHERE id = ? AND finished_at IS NULL AND NOT {IS_OPEN}"
             " RETURNING submission, started_at, paused_at, cancelled_at",
             (now, job_id),
         )
@@ -189,6 +190,12 @@ class Jobs(Repeats):
             (uid, job_id, event, url, now, now),
         )
         return row[0] if row else 0
+
+    def _take_back_untold(self, job_id: int) -> None:
+        """Forget a callback that was not told yet: what it would tell is not so any more."""
+        untold = "FROM delivery WHERE job_id = ? AND state = 'pending'"
+        self._touched(f"DELETE FROM attempt WHERE delivery_id IN (SELECT id {untold})", (job_id,))
+        self._touched(f"DELETE {untold}", (job_id,))
 
     def _tally(self, job_id: int) -> tuple[dict[ImageState, int], int, int]:
         rows = self._rows(
@@ -292,7 +299,7 @@ def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object
     )
     chosen = [(clause, value) for clause, value in candidates if value is not None]
     clauses = [clause for clause, _ in chosen] + ([_STATE_IS[where.state]] if where.state else [])
-    return " AND ".join(clauses) or "1 = 1", tuple(value for _, value in chosen)
+    return " AND ".join(["deleted_at IS NULL", *clauses]), tuple(value for _, value in chosen)
 
 
 def ordinal(cursor: str | None) -> int | None:

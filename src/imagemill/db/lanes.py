@@ -11,6 +11,7 @@ import msgspec
 
 from imagemill.core.states import Move, target
 from imagemill.db.database import Queries
+from imagemill.db.jobs import IS_WORKED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,7 +28,14 @@ _LANES: Final = (
 _DUE: Final = f"(SELECT next_attempt_at FROM {_PENDING} AND host = lane.host ORDER BY next_attempt_at LIMIT 1)"
 _MOST_LOOKED_AT: Final = 2_000
 _GIVEN_UP_AT_ONCE: Final = 5_000
-_AT_WORK: Final = "SELECT 1 FROM job WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL"
+_AT_WORK: Final = f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}"
+
+# Each with a revision of its own, as if it had ended alone (`Images`).
+_GIVEN_UP: Final = (
+    "SELECT n, row_number() OVER (ORDER BY n)"
+    " + coalesce((SELECT max(revision) FROM image WHERE job_id = ? AND revision IS NOT NULL), 0) AS revision"
+    f" FROM {_PENDING} AND host = ? LIMIT {_GIVEN_UP_AT_ONCE}"
+)
 
 
 class Doors(msgspec.Struct, frozen=True):
@@ -70,10 +78,10 @@ class Lanes(Queries):
         """Fail images of a job that wait for a host which was given up, untried; False when no more do."""
         return bool(
             self._touched(
-                f"UPDATE image SET state = '{target(Move.GIVE_UP)}', error_code = ?, error_message = ?"
-                f" WHERE job_id = ? AND n IN (SELECT n FROM {_PENDING} AND host = ? LIMIT {_GIVEN_UP_AT_ONCE})"
-                " AND state = 'pending'",
-                (code, message, job_id, job_id, host),
+                f"UPDATE image SET state = '{target(Move.GIVE_UP)}', error_code = ?, error_message = ?,"
+                f" revision = given_up.revision FROM ({_GIVEN_UP}) AS given_up"
+                " WHERE image.job_id = ? AND image.n = given_up.n AND state = 'pending'",
+                (code, message, job_id, job_id, host, job_id),
             )
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
 from imagemill.core.states import Move, origins, target
-from imagemill.db.database import Queries
+from imagemill.db.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,14 +26,12 @@ _LOSE: Final = (
 )
 
 _REOPEN: Final = (
-    "UPDATE job SET finished_at = NULL WHERE finished_at IS NOT NULL"
+    "UPDATE job SET finished_at = NULL, cancelled_at = NULL WHERE finished_at IS NOT NULL AND deleted_at IS NULL"
     f" AND EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = '{target(Move.LOSE)}') RETURNING id"
 )
 
-_UNTOLD: Final = "FROM delivery WHERE job_id = ? AND state = 'pending'"
 
-
-class Losses(Queries):
+class Losses(Jobs):
     """Queries about what may have been lost."""
 
     def recent_outputs(self, window_s: float) -> Iterator[str]:
@@ -76,8 +74,7 @@ class Losses(Queries):
             )
             images = self._touched(_LOSE)
             self._touched("DELETE FROM output WHERE (source_sha256, fingerprint) IN (SELECT * FROM temp.lost)")
-            reopened = self._rows(_REOPEN)
-            self._many(f"DELETE FROM attempt WHERE delivery_id IN (SELECT id {_UNTOLD})", reopened)
-            self._many(f"DELETE {_UNTOLD}", reopened)
+            for (job_id,) in self._rows(_REOPEN):
+                self._take_back_untold(job_id)
             self._touched("DROP TABLE temp.lost")
         return images

@@ -70,6 +70,25 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX request_key_expires ON request_key (expires_at)",
     ),
     (
+        # Set once, and the job is gone for everybody; its rows and files follow in small steps.
+        "ALTER TABLE job ADD COLUMN deleted_at REAL",
+        "CREATE INDEX job_deleted ON job (id) WHERE deleted_at IS NOT NULL",
+        # Who else uses a source's outputs? 48 bits of its hash make a third of the index that all of it would.
+        "CREATE INDEX image_source ON image (substr(source_sha256, 1, 12)) WHERE source_sha256 IS NOT NULL",
+        # Files that perhaps nobody uses any more (db/leftovers.py); `is_going` from the decision to the deed.
+        """CREATE TABLE leftover (
+            shelf TEXT NOT NULL, name TEXT NOT NULL, source_sha256 TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            is_going INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (shelf, name)) WITHOUT ROWID""",
+        "CREATE INDEX leftover_going ON leftover (shelf, name) WHERE is_going",
+        # Files that no row speaks of, and since when that is known.
+        """CREATE TABLE stray (
+            shelf TEXT NOT NULL, name TEXT NOT NULL, seen_at REAL NOT NULL, PRIMARY KEY (shelf, name)) WITHOUT ROWID""",
+    ),
+    (
+        "ALTER TABLE image ADD COLUMN revision INTEGER",
+        "CREATE INDEX image_settled ON image (job_id, revision) WHERE revision IS NOT NULL",
+    ),
+    (
         # Which host an image is of (`core.keys.host_number`), 0 where it was accepted before this step: a claim takes
         # images of one host, and passes over hosts that are left alone without reading their images.
         "ALTER TABLE image ADD COLUMN host INTEGER NOT NULL DEFAULT 0",

@@ -70,6 +70,26 @@ class Places(Queries):
         page = [_image(uid, row, outputs.get(row[9], [])) for row in rows[:limit]]
         return page, str(rows[limit - 1][0]) if len(rows) > limit else None
 
+    def settled_images(self, uid: str, after: int, limit: int) -> list[tuple[int, Image]]:
+        """Return (revision, image) of images that ended after a revision, in the order they did.
+
+        An image stands for all its places by the first. One that ends again, after a retry, has a new revision.
+        """
+        job_id, fingerprint = self._found(uid)
+        rows = self._rows(
+            f"{_IMAGES.replace('SELECT', 'SELECT i.revision,', 1)} WHERE i.job_id = ? AND i.revision > ?"
+            " AND p.n = i.n AND i.state IN ('done', 'failed') ORDER BY i.revision LIMIT ?",
+            (job_id, after, limit),
+        )
+        outputs = self._outputs_of({row[10] for row in rows if row[10]}, fingerprint)
+        return [(row[0], _image(uid, row[1:], outputs.get(row[10], []))) for row in rows]
+
+    def last_revision(self, uid: str) -> int:
+        """Return the revision of a job's image that ended last; 0 while none has."""
+        job_id, _ = self._found(uid)
+        sql = "SELECT max(revision) FROM image WHERE job_id = ? AND revision IS NOT NULL"
+        return int(self._rows(sql, (job_id,))[0][0] or 0)
+
     def _outputs_of(self, sources: set[str], fingerprint: str) -> dict[str, list[Output]]:
         found: dict[str, list[Output]] = {}
         wanted = sorted(sources)
@@ -82,7 +102,7 @@ class Places(Queries):
         return found
 
     def _found(self, uid: str) -> tuple[int, str]:
-        row = self._row("SELECT id, fingerprint FROM job WHERE uid = ?", (uid,))
+        row = self._row("SELECT id, fingerprint FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None:
             message = "there is no such job"
             raise NotFoundError(message)

@@ -31,7 +31,7 @@ class Repeats(Queries):
         """
         row = self._row(
             "SELECT content, job_uid FROM request_key WHERE owner = ? AND name = ? AND expires_at > ?"
-            " AND EXISTS (SELECT 1 FROM job WHERE uid = job_uid)",
+            " AND EXISTS (SELECT 1 FROM job WHERE uid = job_uid AND deleted_at IS NULL)",
             (key.owner, key.name, self._clock()),
         )
         if row is not None and row[0] != key.content:

@@ -7,9 +7,10 @@ from imagemill.db.images import Images
 from imagemill.db.losses import Losses
 from imagemill.db.places import Places
 from imagemill.db.tokens import Tokens
+from imagemill.db.verbs import Verbs
 
 
-class Store(Images, Places, Losses, Deliveries, Tokens):
+class Store(Images, Verbs, Places, Losses, Deliveries, Tokens):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 
     def ping(self) -> None:

@@ -19,8 +19,6 @@ except ImportError:  # `engine.describe` tells
 else:
     IS_BUILT = True
 
-_SCANS: Final = 64
-"""More than any encoder writes: each costs a walk over the whole image."""
 _MEMORY_BYTES: Final = 256 << 20
 """Of coefficients: a 4:2:0 image of 80 megapixels. Decoding such pixels takes less."""
 _SEGMENT_BYTES: Final = 0xFFFF - 2
@@ -55,7 +53,7 @@ def _requantised(source: Source, recipe: Recipe, limits: Limits, undone: int) ->
             source.data,
             recipe.quality,
             max_pixels=limits.max_pixels,
-            max_scans=_SCANS,
+            max_scans=limits.max_scans,
             memory_bytes=_MEMORY_BYTES,
             orientation=undone,
             progressive=_PROGRESSIVE[recipe.progressive],

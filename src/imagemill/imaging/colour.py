@@ -6,7 +6,7 @@ import io
 from functools import lru_cache
 from typing import Final
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageColor
 
 _PLAIN: Final = frozenset({"L", "RGB"})
 _ALPHA_MODES: Final = frozenset({"LA", "RGBA"})
@@ -15,6 +15,7 @@ _SIXTEEN_MAX: Final = 0xFFFF
 _EIGHT_MAX: Final = 0xFF
 _SPACES: Final = {"L": b"GRAY", "RGB": b"RGB "}
 """Colour space field of an ICC profile (ICC.1:2022, 7.2.8) that fits a mode."""
+_SAMPLE: Final = 64
 _HEADER_BYTES: Final = 128
 
 
@@ -34,13 +35,39 @@ def without_idle_alpha(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "LA" else "RGB")
 
 
+def without_idle_colour(image: Image.Image) -> Image.Image:
+    """Return an image without colours in L or LA; one with colours is told by a few of its pixels."""
+    if image.mode not in {"RGB", "RGBA"}:
+        return image
+    sides = min(image.width, _SAMPLE), min(image.height, _SAMPLE)
+    if not _is_grey(image.resize(sides, Image.Resampling.NEAREST)) or not _is_grey(image):
+        return image
+    grey = image.getchannel("G")
+    return grey if image.mode == "RGB" else Image.merge("LA", (grey, image.getchannel("A")))
+
+
 def flattened(image: Image.Image, background: str) -> Image.Image:
     """Lay the image on the background colour, so that transparency never turns black."""
     if image.mode not in _ALPHA_MODES:
         return image
-    flat = Image.new("RGB", image.size, background)
-    flat.paste(image.convert("RGB"), mask=image.getchannel("A"))
+    colour = ImageColor.getrgb(background)
+    mode = "L" if image.mode == "LA" and len(set(colour)) == 1 else "RGB"
+    flat = Image.new(mode, image.size, background)
+    flat.paste(image.convert(mode), mask=image.getchannel("A"))
     return flat
+
+
+def in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return an L, LA, RGB or RGBA image with the colours that its profile means."""
+    has_alpha = image.mode in _ALPHA_MODES
+    mode = image.mode.removesuffix("A")
+    shown = _by_profile(image.convert(mode) if has_alpha else image, profile, _SPACES[mode])
+    if shown is None:
+        return image
+    shown = shown.convert(mode)
+    if has_alpha:
+        shown.putalpha(image.getchannel("A"))
+    return shown
 
 
 def profile_to_keep(profile: bytes | None, mode: str) -> bytes | None:
@@ -48,6 +75,27 @@ def profile_to_keep(profile: bytes | None, mode: str) -> bytes | None:
     if not profile or _SPACES.get(mode.removesuffix("A")) != profile[16:20] or _is_srgb(profile):
         return None
     return profile
+
+
+def can_carry(form: str, mode: str) -> bool:
+    """Say whether a format holds pixels of a mode as they are, with their profile.
+
+    GIF has no profiles, WebP only colours; and a viewer lays what is transparent on the background in its own colours.
+    """
+    match form:
+        case "gif":
+            return False
+        case "webp":
+            return mode in {"RGB", "RGBA"}
+        case "jpeg":
+            return mode not in _ALPHA_MODES
+        case _:
+            return True
+
+
+def _is_grey(image: Image.Image) -> bool:
+    red, green, blue = image.split()[:3]
+    return not ImageChops.difference(red, green).getbbox() and not ImageChops.difference(green, blue).getbbox()
 
 
 def _converted(image: Image.Image) -> Image.Image:

@@ -16,7 +16,10 @@ _OPTIMISED_FROM_PIXELS: Final = 250_000
 
 _MAX_SIDE: Final = {"jpeg": 65500, "webp": 16383, "gif": 65535}
 _PALETTE_COLOURS: Final = 256
+_EIGHT_BIT_HALF: Final = 127
 _PNG_LEVEL: Final = 6
+_CLEARS: Final = 2
+"""GIF's way to put a frame away so that the next one's clear parts do not show it."""
 
 _STANDARD_SUM: Final = 3688
 """All steps of the luminance table that libjpeg scales by quality (ITU T.81, annex K.1)."""
@@ -69,6 +72,9 @@ def animation(frames: Sequence[Image.Image], form: str, look: Look, loop: Loop) 
         extra |= {"default_image": loop.has_default_image, "exif": look.exif or None}
     if form != "gif":
         extra["icc_profile"] = look.profile
+    if form == "gif":
+        frames = [_clipped(frame) for frame in frames]
+        extra["disposal"] = _CLEARS if any("transparency" in frame.info for frame in frames) else 0
     first, *others = frames
     first.save(out, form.upper(), save_all=True, append_images=others, duration=loop.durations, **extra)
     return out.getvalue()
@@ -158,9 +164,22 @@ def _webp(image: Image.Image, out: io.BytesIO, look: Look) -> None:
 
 def _gif(image: Image.Image, out: io.BytesIO, look: Look) -> None:
     del look  # GIF holds no quality, profile or EXIF
-    still_image = image.copy()
-    still_image.info = {key: value for key, value in image.info.items() if key == "transparency"}
+    still_image = _clipped(image).copy()
+    still_image.info = {key: value for key, value in still_image.info.items() if key == "transparency"}
     still_image.save(out, "GIF", optimize=True)
+
+
+def _clipped(image: Image.Image) -> Image.Image:
+    """Return an image with alpha in a palette with one clear colour, as GIF has it. What is faint is clear."""
+    if image.mode not in {"LA", "RGBA"}:
+        return image
+    clear = image.getchannel("A").point(lambda value: 0 if value > _EIGHT_BIT_HALF else 255)
+    if not clear.getbbox():
+        return image.convert("RGB")
+    small = image.convert("RGB").quantize(_PALETTE_COLOURS - 1, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small.paste(_PALETTE_COLOURS - 1, mask=clear)
+    small.info["transparency"] = _PALETTE_COLOURS - 1
+    return small
 
 
 _WRITERS: Final[dict[str, Callable[[Image.Image, io.BytesIO, Look], None]]] = {

@@ -42,7 +42,7 @@ def read(source: pixels.Source, size: tuple[int, int], *, with_frames: bool) -> 
                 break
             durations.append(round(float(image.info.get("duration", 0) or 0)))
             if first is None:
-                first = pixels.turned(image.convert("RGBA"), source.tags.orientation)
+                first = pixels.turned(_coloured(image), source.tags.orientation)
             if with_frames:
                 frames.append(_frame(image, source.tags.orientation, size))
         if first is None:
@@ -57,7 +57,9 @@ def read(source: pixels.Source, size: tuple[int, int], *, with_frames: bool) -> 
 def written(film: Film, form: str, look: encode.Look) -> bytes:
     """Write the frames. APNG's picture that only stands in for the animation is left out where the format has none."""
     frames = film.frames[1:] if film.loop.has_default_image and form != "png" else film.frames
-    return encode.animation(frames, form, look, film.loop)
+    opaque = [colour.without_idle_alpha(frame) for frame in frames]
+    is_opaque = all(frame.mode == "RGB" for frame in opaque)
+    return encode.animation(opaque if is_opaque else frames, form, look, film.loop)
 
 
 def _is_there(source: pixels.Source, number: int) -> bool:
@@ -72,8 +74,14 @@ def _is_there(source: pixels.Source, number: int) -> bool:
     return True
 
 
+def _coloured(image: Image.Image) -> Image.Image:
+    """Return the frame in RGBA; greys with a profile of greys by that, for it does not fit colours."""
+    profile = colour.profile_to_keep(image.info.get("icc_profile"), image.mode) if image.mode in {"L", "LA"} else None
+    return (colour.in_srgb(image, profile) if profile else image).convert("RGBA")
+
+
 def _frame(image: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:
-    upright = pixels.turned(image.convert("RGBA"), orientation)
+    upright = pixels.turned(_coloured(image), orientation)
     frame = pixels.resized(upright, sizes.Cut(*size, sizes.whole(*upright.size)))
     frame.info = {}
     return frame

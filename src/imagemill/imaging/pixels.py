@@ -127,6 +127,8 @@ def decoded(source: Source, recipe: Recipe, *, with_main: bool = True) -> Pictur
         upright = turned(image, source.tags.orientation)
         plain = colour.normalised(upright)
     profile = colour.profile_to_keep(image.info.get("icc_profile"), plain.mode)
+    if profile is None:
+        plain = colour.without_idle_colour(plain)
     return Picture(plain, profile, upright if upright.mode in {"1", "P"} else None)
 
 
@@ -183,6 +185,12 @@ def _check_pixels(size: tuple[int, int], frames: int, limits: Limits) -> None:
     if width * height * frames > limits.max_pixels:
         many = f"{width} × {height} pixels" + (f" × {frames} frames" if frames > 1 else "")
         raise ImageError(ImageCode.TOO_MANY_PIXELS, f"{many} are more than image.max_pixels, {limits.max_pixels}")
+
+
+def check_scans(source: Source, limits: Limits) -> None:
+    """Refuse a progressive bomb: a few hundred bytes more make a decoder walk over all pixels once more."""
+    if source.format == "jpeg" and sniff.has_scans_beyond(limits.max_scans, source.data):
+        raise ImageError(ImageCode.DECODE_FAILED, f"the jpeg has more scans than image.max_scans, {limits.max_scans}")
 
 
 def header(form: str, data: bytes) -> tuple[int, int]:

@@ -15,10 +15,11 @@ from imagemill.core.recipe import Recipe
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
-    """What one source may be. `max_pixels` counts all frames together."""
+    """What one source may be. `max_pixels` counts all frames together; `max_scans` is for JPEG."""
 
     max_pixels: int
     formats: tuple[str, ...]
+    max_scans: int = 64
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -12,6 +12,12 @@ _HEAD_BYTES: Final = 1024
 _TGA_FOOTER: Final = b"TRUEVISION-XFILE.\x00"
 _TGA_HEADER: Final = re.compile(rb".(?:\x01[\x01\x09]|\x00[\x02\x03\x0a\x0b]).{13}[\x08\x0f\x10\x18\x20]", re.DOTALL)
 
+_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""ITU T.81, B.1.1: what is no stuffed byte, fill byte or restart."""
+_START_OF_SCAN: Final = 0xDA
+_END_OF_IMAGE: Final = 0xD9
+_ALONE: Final = frozenset({0x01, 0xD8})
+
 _KNOWN: Final = (
     (re.compile(rb"....ftypavi[fs]", re.DOTALL), "AVIF"),
     (re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL), "HEIC"),
@@ -67,6 +73,24 @@ def is_cut_short(form: str, data: bytes) -> bool:
             return b"\x3b" not in data[-16:]
         case _:
             return False
+
+
+def has_scans_beyond(limit: int, data: bytes) -> bool:
+    """Say whether a JPEG has more scans than that, counting none of its thumbnails and of pictures behind its end.
+
+    The rough count, at a gigabyte a second, is enough for all but bombs.
+    """
+    if data.count(b"\xff\xda") <= limit:
+        return False
+    at, found = 2, 0
+    while found <= limit and (marker := _MARKER.search(data, at)):
+        at, kind = marker.end(), data[marker.end() - 1]
+        if kind == _END_OF_IMAGE:
+            break
+        if kind not in _ALONE:
+            at += int.from_bytes(data[at : at + 2], "big")
+        found += kind == _START_OF_SCAN
+    return found > limit
 
 
 def _openable(data: bytes) -> str:

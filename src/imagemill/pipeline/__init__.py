@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.intake import Accepted, Intake, Repeat
+from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.steps import Notify, Step, Work
+from imagemill.pipeline.verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Job
+    from imagemill.core.job import Job, Trial
     from imagemill.db import Claim
 
-__all__ = ["Accepted", "Intake", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Work"]
+__all__ = ["Accepted", "Intake", "Leases", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
 
 RECOVER_S = 60.0
 """How often `recover` runs; it is told the callbacks that come due until the next time."""
@@ -34,6 +36,7 @@ class Pipeline:
     def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
         self._parts = parts
         self._perform = perform
+        self.verbs = Verbs(parts, perform)
 
     def intake(self) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve."""
@@ -50,6 +53,14 @@ class Pipeline:
     def notify(self, delivery_id: int) -> list[Step]:
         """Make one attempt at a callback."""
         return callbacks.notify(self._parts, delivery_id)
+
+    def redeliver(self, job: Job) -> None:
+        """Tell the last end of a job again, now."""
+        self._perform(callbacks.redeliver(self._parts, job))
+
+    def try_callback(self, url: str, secret: str | None) -> Trial:
+        """Make a callback that tells of no job, and say what came back."""
+        return callbacks.trial(self._parts, url, secret)
 
     def recover(self, *, at_start: bool = False) -> list[Step]:
         """Pick up what was interrupted: leases, ends of jobs, callbacks, work.
@@ -68,7 +79,8 @@ class Pipeline:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
         store.hasten_images(retry.LONGEST_WAIT_S)
         store.hasten_deliveries(retry.LONGEST_CALLBACK_WAIT_S)
-        ended: list[Step] = [Notify(delivery) for delivery in store.finish_idle_jobs()]
+        over = [*store.finish_cancelling(), *store.finish_idle_jobs()]
+        ended: list[Step] = [Notify(delivery) for delivery in over]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
 

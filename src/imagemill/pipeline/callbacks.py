@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+import secrets
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from imagemill.core import retry
-from imagemill.core.job import with_links
+from imagemill.core.errors import IllegalTransitionError, NotFoundError
+from imagemill.core.job import Trial, with_links
 from imagemill.pipeline.steps import Notify
+from imagemill.webhook import headers_of
 
 if TYPE_CHECKING:
-    from imagemill.core.job import Attempt
+    from imagemill.core.job import Attempt, Job
     from imagemill.db import Delivery
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
@@ -29,11 +33,40 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
     if delivery is None:
         return []
     now = datetime.fromtimestamp(parts.clock(), UTC)
-    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, _body(parts, delivery), now)
+    try:
+        body = _body(parts, delivery)
+    except NotFoundError:
+        return []  # the job was deleted in this moment, and its callbacks with it
+    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, body, now)
     state, wait_s = _outcome(delivery, attempt)
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
     parts.store.record_attempt(delivery, attempt, state=state, next_attempt_at=next_attempt_at)
     return [] if wait_s is None else [Notify(delivery_id, delay_s=wait_s)]
+
+
+def redeliver(parts: Parts, job: Job) -> list[Step]:
+    """Tell the last end of a job again, now; IllegalTransitionError where it has none to tell."""
+    delivery = parts.store.redeliver(job.id)
+    if delivery is None:
+        message = "there is no callback to make again: the job names none, has not ended, or its callback is being made"
+        raise IllegalTransitionError(message)
+    return [Notify(delivery)]
+
+
+def trial(parts: Parts, url: str, secret: str | None) -> Trial:
+    """Make a callback that tells of no job, now; RequestError where the policy forbids the address."""
+    parts.caller.check(url)
+    started, at = time.monotonic(), datetime.fromtimestamp(parts.clock(), UTC)
+    body = msgspec.json.encode({"type": "test", "timestamp": at, "data": {"message": "A callback of imagemill's."}})
+    message_id, key = f"msg_{secrets.token_hex(16)}", secret or parts.settings.callback.secret
+    attempt = parts.caller.post(url, key, message_id, body, at)
+    return Trial(
+        url=url,
+        headers=headers_of(key, message_id, body, at),
+        body=body.decode(),
+        attempt=attempt,
+        seconds=round(time.monotonic() - started, 3),
+    )
 
 
 def _outcome(delivery: Delivery, attempt: Attempt) -> tuple[str, float | None]:

@@ -38,9 +38,6 @@ SLICE_S: Final = 2.0
 RECORD_S: Final = 0.25
 """Sources wait about so long for company in their batch, and results for the transaction that writes them."""
 
-LEASE_S: Final = 300.0
-"""Longer than a slice and one slow image take; only a lost worker's lease ever runs out."""
-
 PAUSE_S: Final = 5.0
 """How often a pause for want of disk is looked at again."""
 
@@ -59,7 +56,9 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
     token, shares = secrets.token_hex(8), 2 * parts.settings.threads
     with parts.hosts.choosing() as open_to:
         doors = _doors(open_to)
-        taken = parts.store.claim_images(job_id, most=CHUNK, shares=shares, token=token, lease_s=LEASE_S, doors=doors)
+        taken = parts.store.claim_images(
+            job_id, most=CHUNK, shares=shares, token=token, lease_s=parts.leases.lease_s, doors=doors
+        )
         if taken:
             parts.hosts.enter(host_of(taken.images[0].url))
     return taken, _more(parts, job_id, taken.submission.priority if taken else None)
@@ -70,13 +69,10 @@ def compress(parts: Parts, taken: Claim) -> list[Step]:
     hand = _Hand(parts, taken)
     host = host_of(taken.images[0].url)
     try:
-        for image in taken.images:
-            hand.compress(image)
+        with parts.leases.held(taken):
+            hand.compress_all()
     finally:
-        try:
-            hand.open()
-        finally:
-            given_up = parts.hosts.leave(host)
+        given_up = parts.hosts.leave(host)
     callbacks = _give_up(parts, host, given_up) if given_up else []
     return [*hand.notify, *callbacks, *_more(parts, taken.job_id, taken.submission.priority)]
 
@@ -113,12 +109,21 @@ class _Hand:
         self._rest = {image.n for image in taken.images}
         self._records: list[Record] = []
         self._has_room = True
-        self._recorded_at = time.monotonic()
+        self._is_wanted = True
+        self._recorded_at = self._looked_at = time.monotonic()
         self._ends_at = self._recorded_at + SLICE_S
 
-    def compress(self, image: Claimed) -> None:
+    def compress_all(self) -> None:
+        """Compress and record what can be, and give back the rest."""
+        try:
+            for image in self._taken.images:
+                self._compress(image)
+        finally:
+            self._open()
+
+    def _compress(self, image: Claimed) -> None:
         """Fetch one image, unless it is to be given back, and compress what is fetched when that is worth it."""
-        if not self._has_room or self._parts.stopping.is_set() or time.monotonic() > self._ends_at:
+        if not self._goes_on():
             return
         with self._guarded([image]):
             self._fetch(image)
@@ -128,13 +133,23 @@ class _Hand:
         if is_late:
             self._record([])
 
-    def open(self) -> None:
+    def _open(self) -> None:
         """Compress what is fetched, record what is done, and give back the rest."""
         try:
             self._compress_batch()
         finally:
             self._batch.discard()
             self._record(sorted(self._rest))
+
+    def _goes_on(self) -> bool:
+        """Say whether to begin another image; what was fetched for a job that is cancelled or paused is dropped."""
+        now = time.monotonic()
+        if self._is_wanted and now - self._looked_at > RECORD_S:
+            self._looked_at = now
+            self._is_wanted = self._parts.store.is_worked(self._taken.job_id)
+            if not self._is_wanted:
+                self._batch.discard()
+        return self._is_wanted and self._has_room and not self._parts.stopping.is_set() and now <= self._ends_at
 
     def _fetch(self, image: Claimed) -> None:
         started = time.monotonic()

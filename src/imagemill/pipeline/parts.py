@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from imagemill.db import Store
     from imagemill.fetch import Fetcher
+    from imagemill.pipeline.leases import Leases
     from imagemill.pipeline.room import Room
     from imagemill.pool import Pool
     from imagemill.settings import Settings
@@ -26,18 +27,20 @@ class Parts:
     """Everything the story needs.
 
     `public_url` is where the API is reached from outside, without a final slash; `link` makes the address of a stored
-    output from its name. `hosts` is what the fetcher keeps to. `stopping` is set when images in hand are to be given
-    back.
+    output from its name; `originals` has the sources that are kept (`core.keys.source_name`). `hosts` is what the
+    fetcher keeps to. `stopping` is set when images in hand are to be given back.
     """
 
     settings: Settings
     folders: Folders
     store: Store
     storage: Storage
+    originals: Storage
     fetcher: Fetcher
     pool: Pool
     caller: Caller
     room: Room
+    leases: Leases
     public_url: Callable[[], str]
     link: Callable[[str], str]
     clock: Callable[[], float] = time.time

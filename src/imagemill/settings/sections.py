@@ -49,6 +49,7 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
     total_timeout_s: Annotated[float, Meta(gt=0, le=3600, description="seconds for one download in all")] = 120.0
     max_bytes: Annotated[int, Meta(ge=1, description="largest source in bytes")] = 100 * MIB
+    memory_mb: Annotated[int, Meta(ge=1, le=65536, description="MiB of sources in memory, the rest are files")] = 32
     max_redirects: Annotated[int, Meta(ge=0, le=20, description="redirects followed")] = 5
     retries: Annotated[int, Meta(ge=0, le=20, description="further attempts after a transient error")] = 4
     retry_base_s: Annotated[
@@ -66,6 +67,10 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
         "auto"
     )
     max_pixels: Annotated[int, Meta(ge=1, description="largest source in pixels, all frames together")] = 100_000_000
+    max_scans: Annotated[int, Meta(ge=1, le=1000, description="scans of a JPEG: each walks over the whole image")] = 64
+    max_megapixels_in_flight: Annotated[
+        int, Meta(ge=1, le=100_000, description="megapixels compressed at a time; a larger image waits to be alone")
+    ] = 40
     timeout_s: Annotated[float, Meta(gt=0, le=3600, description="seconds to compress one image")] = 60.0
     memory_mb: Annotated[int, Meta(ge=128, description="address space of a pool child, MiB above its start")] = 1536
     formats: Annotated[tuple[Format, ...], Meta(min_length=1, description="formats that are opened")] = (

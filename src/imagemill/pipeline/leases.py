@@ -1,0 +1,74 @@
+"""Heartbeats: what a living process has in hand stays its own; what a dead one had comes back within two minutes.
+
+A lease is short, so that a lost worker's images come back soon, and is prolonged while its hand works: a slow download
+or a large picture may take longer than any lease. A hand always ends (fetching and compressing have their limits), so
+a lease that is prolonged for ever cannot be.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from imagemill.db import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imagemill.db import Claim, Store
+
+log = logging.getLogger(__name__)
+
+LEASE_S: Final = 60.0
+HEARTBEAT_S: Final = 15.0
+"""A quarter: three heartbeats may be lost to a busy database before the lease is."""
+
+
+class Leases:
+    """The claims in this process's hands. `start` and `stop` are the appliance's; `beat` is what the thread does."""
+
+    def __init__(self, store: Store, *, every_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
+        self.lease_s = lease_s
+        self._store = store
+        self._every_s = every_s
+        self._held: dict[str, Claim] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more; called when no hand works any longer."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @contextmanager
+    def held(self, claim: Claim) -> Iterator[None]:
+        """Prolong a claim's leases while the block lasts."""
+        with self._lock:
+            self._held[claim.token] = claim
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[claim.token]
+
+    def beat(self) -> int:
+        """Prolong what is in hand; return how many images that is."""
+        with self._lock:
+            claims = list(self._held.values())
+        return self._store.prolong_leases(claims, self.lease_s) if claims else 0
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every_s):
+            try:
+                self.beat()
+            except StoreError as error:
+                log.warning("leases could not be prolonged, which is tried again: %s", error.cause)
+        self._store.close()

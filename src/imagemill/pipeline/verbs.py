@@ -1,0 +1,56 @@
+"""What a client does to a job, and what follows: work asked for, a callback made, files let go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imagemill.pipeline.steps import Notify, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from imagemill.core.job import Job
+    from imagemill.db import Accepted
+    from imagemill.pipeline.parts import Parts
+    from imagemill.pipeline.steps import Step
+
+
+class Verbs:
+    """Moves of whole jobs, by their public ids; `owner` is None for whoever may see all.
+
+    NotFoundError where there is no such job, IllegalTransitionError where its state does not allow the verb. Each may
+    be said twice.
+    """
+
+    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
+        self._parts = parts
+        self._perform = perform
+
+    def cancel(self, uid: str, owner: str | None = None) -> Job:
+        """End a job now: what waits is not begun, what is in hand is dropped."""
+        due = self._parts.store.cancel_job(uid, owner)
+        if due is not None:
+            self._perform([Notify(due)])
+        return self._parts.store.job(uid)
+
+    def pause(self, uid: str, owner: str | None = None) -> Job:
+        """Begin nothing more of a job until it is resumed."""
+        self._parts.store.pause_job(uid, owner)
+        return self._parts.store.job(uid)
+
+    def resume(self, uid: str, owner: str | None = None) -> Job:
+        """Go on with a paused job."""
+        return self._working(uid, self._parts.store.resume_job(uid, owner))
+
+    def retry(self, uid: str, owner: str | None = None, images: Iterable[str] | None = None) -> Job:
+        """Ask again for a job's failed and cancelled images: all, or those named by their ids."""
+        return self._working(uid, self._parts.store.retry_job(uid, owner, images))
+
+    def delete(self, uid: str, owner: str | None = None) -> None:
+        """Forget a job: at once for everybody, its rows and files in the minutes after."""
+        self._parts.store.delete_job(uid, owner)
+        (self._parts.folders.sheets / uid).unlink(missing_ok=True)
+
+    def _working(self, uid: str, job: Accepted) -> Job:
+        self._perform([Work(job.id, job.priority)])
+        return self._parts.store.job(uid)
