@@ -77,6 +77,7 @@ class Fetcher:
                 total_timeout_s=section.total_timeout_s,
                 max_bytes=section.max_bytes,
                 max_redirects=section.max_redirects,
+                dns_cache_s=section.dns_cache_s,
             ),
             user_agent=section.user_agent,
             proxy=section.proxy,

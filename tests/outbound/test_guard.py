@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from imagemill.core.addresses import Policy
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.outbound import Client, Guard, Resolve, resolve
 from imagemill.outbound import guard as guard_module
+from tests.appliance_process import until
 from tests.origin import Origin
 from tests.outbound.calls import LOCAL, PICTURE, Names, body, client_for, failure
 
@@ -81,10 +85,9 @@ def test_an_unknown_name_is_not_asked_for_a_thousand_times(clients: list[Client]
     assert names.asked == ["nowhere.example", "empty.example"]
 
 
-def test_what_the_guard_remembers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard_module, "_TTL_S", -1.0)
+def test_what_the_guard_remembers_ends() -> None:
     names = Names(img_example=[["127.0.0.1"], ["127.0.0.2"]])
-    guard = Guard(LOCAL, names)
+    guard = Guard(LOCAL, names, ttl_s=-1.0)
     assert guard.addresses("img.example", 80) == ["127.0.0.1"]
     with pytest.raises(ImageError, match="blocked address"):
         guard.addresses("img.example", 80)
@@ -97,3 +100,38 @@ def test_the_guard_remembers_so_many_hosts(monkeypatch: pytest.MonkeyPatch) -> N
     for name in "abca":
         guard.addresses(name, 80)
     assert names.asked == ["a", "b", "c", "a"]
+
+
+def test_a_host_is_resolved_once_for_all_who_ask_at_the_same_time() -> None:
+    everybody, asked = threading.Event(), []
+
+    def slow(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        assert everybody.wait(10)
+        return ["127.0.0.1"]
+
+    guard = Guard(LOCAL, slow)
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(guard.addresses, "img.example", port) for port in range(80, 88)]
+        until(lambda: len(asked) == 1, 10, "somebody asks")
+        everybody.set()
+        assert [answer.result(10) for answer in answers] == [["127.0.0.1"]] * 8
+    assert len(asked) == 1
+
+
+def test_a_resolver_that_breaks_keeps_nobody_waiting() -> None:
+    answers: list[Exception | str] = [ZeroDivisionError(), "127.0.0.1"]
+
+    def breaking(host: str, port: int) -> list[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return [answer]
+
+    guard = Guard(LOCAL, breaking)
+    with pytest.raises(ZeroDivisionError):
+        guard.addresses("img.example", 80)
+    with pytest.raises(ImageError, match="DNS does not answer"):
+        guard.addresses("img.example", 80)
+    guard.forget("img.example")
+    assert guard.addresses("img.example", 80) == ["127.0.0.1"]

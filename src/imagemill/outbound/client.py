@@ -34,13 +34,17 @@ _ANY_HEADER: Final = zlib.MAX_WBITS | 32
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Seconds to connect, to the first byte and between bytes, and in all; bytes of a body, decoded or not."""
+    """Seconds to connect, to the first byte and between bytes, and in all; bytes of a body, decoded or not.
+
+    `dns_cache_s` is how long a host's checked addresses are used without asking DNS again.
+    """
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 20.0
     total_timeout_s: float = 120.0
     max_bytes: int = 100 << 20
     max_redirects: int = 0
+    dns_cache_s: float = 30.0
 
 
 class Client:
@@ -60,7 +64,7 @@ class Client:
         slot: Slot | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.guard = Guard(policy, resolve)
+        self.guard = Guard(policy, resolve, limits.dns_cache_s)
         self._limits = limits
         self._slot: Slot = slot or (lambda _: nullcontext())
         self._transport = Transport(self.guard, tls=tls or _tls(), proxy=proxy)

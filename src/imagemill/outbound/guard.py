@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import socket
+import threading
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -13,8 +15,8 @@ from imagemill.core.errors import ImageCode, ImageError
 
 Resolve = Callable[[str, int], list[str]]
 
-_TTL_S: Final = 30.0
 _FAILURE_TTL_S: Final = 5.0
+_LONGEST_LOOKUP_S: Final = 60.0
 _HOSTS: Final = 4096
 
 
@@ -27,34 +29,66 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class Guard:
-    """Says which addresses of a host may be connected to, and remembers it for a short time."""
+class _Lookup:
+    """One question to DNS: who asks it first answers for all who ask meanwhile, and for some time after."""
 
-    def __init__(self, policy: Policy, resolve: Resolve = resolve) -> None:
+    def __init__(self, host: str) -> None:
+        self.verdict: list[str] | ImageError = ImageError(
+            ImageCode.DNS_FAILED, f"DNS does not answer for {host}: try again later"
+        )
+        self.ends_at = math.inf
+        self.is_answered = threading.Event()
+
+
+class Guard:
+    """Says which addresses of a host may be connected to, and remembers it for `ttl_s` seconds.
+
+    Safe to use from many threads at a time: each host is resolved once, however many ask.
+    """
+
+    def __init__(self, policy: Policy, resolve: Resolve = resolve, ttl_s: float = 30.0) -> None:
         self._policy = policy
         self._resolve = resolve
-        self._known: dict[tuple[str, int], tuple[float, list[str] | ImageError]] = {}
+        self._ttl_s = ttl_s
+        self._known: dict[str, _Lookup] = {}
+        self._lock = threading.Lock()
 
     def addresses(self, host: str, port: int) -> list[str]:
         """Return checked addresses; ImageError `dns_failed`, or `blocked_address` when even one is forbidden."""
-        ends_at, verdict = self._known.get((host, port), (0.0, []))
-        if ends_at < time.monotonic():
-            verdict = self._judge(host, port)
-            self._remember((host, port), verdict)
+        lookup, is_ours = self._lookup(host)
+        if is_ours:
+            try:
+                lookup.verdict = self._judge(host, port)
+            finally:
+                lookup.ends_at = time.monotonic() + self._kept_s(lookup.verdict)
+                lookup.is_answered.set()
+        else:
+            lookup.is_answered.wait(_LONGEST_LOOKUP_S)
+        verdict = lookup.verdict
         if isinstance(verdict, ImageError):
             # A new one each time: a raised error carries its traceback, and this one is shared by threads.
             raise ImageError(verdict.image_code, verdict.detail, cause=verdict.cause)
         return verdict
 
-    def forget(self, host: str, port: int) -> None:
+    def forget(self, host: str) -> None:
         """Ask DNS again next time: what it said last does not answer."""
-        self._known.pop((host, port), None)
+        with self._lock:
+            self._known.pop(host, None)
 
-    def _remember(self, key: tuple[str, int], verdict: list[str] | ImageError) -> None:
+    def _lookup(self, host: str) -> tuple[_Lookup, bool]:
+        """Return the question about a host, and whether it is the caller's to answer."""
+        with self._lock:
+            known = self._known.get(host)
+            if known is not None and time.monotonic() <= known.ends_at:
+                return known, False
+            if len(self._known) >= _HOSTS:
+                self._known.clear()
+            lookup = self._known[host] = _Lookup(host)
+            return lookup, True
+
+    def _kept_s(self, verdict: list[str] | ImageError) -> float:
         has_failed = isinstance(verdict, ImageError) and verdict.image_code is ImageCode.DNS_FAILED
-        if len(self._known) >= _HOSTS:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + (_FAILURE_TTL_S if has_failed else _TTL_S), verdict)
+        return min(_FAILURE_TTL_S, self._ttl_s) if has_failed else self._ttl_s
 
     def _judge(self, host: str, port: int) -> list[str] | ImageError:
         try:

@@ -299,7 +299,7 @@ class Transport(httpx.BaseTransport):
         try:
             return _connected(last, origin.port, _left_s(ends_at))
         except OSError:
-            self._guard.forget(origin.host, origin.port)
+            self._guard.forget(origin.host)
             raise
 
     def _check_behind_proxy(self, origin: Origin) -> None:

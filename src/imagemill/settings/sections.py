@@ -43,6 +43,9 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     host_pause_s: Annotated[
         float, Meta(gt=0, le=300, description="first pause of a host that keeps failing, doubled each time")
     ] = 5.0
+    dns_cache_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds for which a host's checked addresses are used")
+    ] = 60.0
     connect_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to connect")] = 10.0
     read_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to the first byte, and between bytes")] = (
         20.0
