@@ -6,6 +6,7 @@ How to use it:
     def test_…(s3: S3Server) -> None:               # the session's one server, from tests/conftest.py
         bucket = s3.make_bucket()                   # a bucket of one's own
         ApplianceProcess(folder, s3.settings(bucket))    # an appliance that stores there, as environment settings
+        S3Storage(s3.section(bucket))                    # or the storage alone
         with s3.outage():                           # refuses connections, as a server that is down
             …                                       # what is stored stays: only the gateway is away
 
@@ -28,13 +29,15 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import httpx
+import msgspec
 import pytest
 
+from imagemill.settings import StorageSettings
 from tests.appliance_process import free_port, until
 
 ACCESS_KEY: Final = "IMAGEMILLTESTKEY"
@@ -152,6 +155,11 @@ class S3Server:
             "storage_access_key": ACCESS_KEY,
             "storage_secret_key": SECRET_KEY,
         }
+
+    def section(self, bucket: str, prefix: str = "shop", **changes: Any) -> StorageSettings:  # noqa: ANN401
+        """Return the same as the settings of a storage."""
+        given = {name.removeprefix("storage_"): value for name, value in self.settings(bucket, prefix).items()}
+        return msgspec.convert(given | changes, StorageSettings)
 
     def objects(self, bucket: str) -> dict[str, int]:
         """Return the size of every object by its whole key."""

@@ -93,6 +93,8 @@ def test_the_environment_can_name_the_file_and_a_flag_can_name_another(home: Pat
         ("callback.secret", "null", "null"),
         ("sheet.required", "serial,product,input", ("serial", "product", "input")),
         ("storage.url", "file:///pictures", "file:///pictures"),
+        ("storage.url", "s3://my.bucket", "s3://my.bucket"),
+        ("storage.url", "s3://bucket/shop/pictures-1", "s3://bucket/shop/pictures-1"),
     ],
 )
 def test_a_word_of_the_environment_is_read_by_the_settings_type(name: str, word: str, value: object) -> None:
@@ -120,7 +122,15 @@ def test_a_word_of_the_environment_is_read_by_the_settings_type(name: str, word:
         ("image.formats", "svg", "a list of: jpeg, png, webp, gif, bmp, tiff"),
         ("image.formats", "", "a list of: jpeg, png, webp, gif, bmp, tiff"),
         ("sheet.unique", "colour", "a list of: serial, product, input"),
-        ("storage.url", "s3://bucket", "file:///folder, or nothing"),
+        ("storage.url", "s3://Bucket", "file:///folder or s3://bucket/prefix, or nothing"),
+        ("storage.url", "s3://bucket/../secret", "file:///folder or s3://bucket/prefix, or nothing"),
+        ("storage.url", "s3://bucket//pictures", "file:///folder or s3://bucket/prefix, or nothing"),
+        ("storage.url", "https://bucket.example", "file:///folder or s3://bucket/prefix, or nothing"),
+        ("storage.endpoint", "minio:9000", "an address http://… or https://…, or nothing"),
+        ("storage.region", "eu central", "letters, digits, -"),
+        ("storage.publish", "private", "one of presigned, proxy, public"),
+        ("storage.presign_s", "604801", "a whole number from 60 to 604800"),
+        ("storage.timeout_s", "0", "a number above 0, at most 600"),
     ],
 )
 def test_a_bad_value_is_told_with_setting_origin_and_what_is_accepted(name: str, word: str, accepts: str) -> None:
@@ -218,6 +228,27 @@ def test_no_tokens_is_refused_elsewhere(host: str) -> None:
         load({"host": host}, {"IMAGEMILL_AUTH": "none"}, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"storage.region": "eu"}, r"storage\.region \(from --storage-region\) is only for S3: set storage\.url"),
+        ({"storage.url": "file:///pictures", "storage.publish": "public"}, r"storage\.publish .* is only for S3"),
+        (
+            {"storage.url": "s3://shop", "storage.access_key": "a"},
+            r"storage\.secret_key is missing: storage\.access_key",
+        ),
+        (
+            {"storage.url": "s3://shop", "storage.secret_key": "a"},
+            r"storage\.access_key is missing: storage\.secret_key",
+        ),
+        ({"storage.url": "s3://shop", "storage.public_url": "https://a.example"}, r"set storage\.publish to public"),
+    ],
+)
+def test_settings_of_s3_go_together(given: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        load(given, {}, None)
+
+
 def test_every_setting_has_help_and_says_what_it_accepts() -> None:
     rows = describe(load({}, {}, None))
     assert [row.name for row in rows] == list(catalogue())
@@ -230,15 +261,17 @@ def test_every_setting_of_the_contract_is_there() -> None:
         fetch.allow fetch.allow_lan fetch.per_host fetch.per_host_rate fetch.connect_timeout_s fetch.read_timeout_s
         fetch.total_timeout_s fetch.max_bytes fetch.retries fetch.user_agent fetch.proxy image.quality image.format
         image.max_pixels image.timeout_s image.memory_mb image.formats callback.url callback.secret callback.allow
-        callback.allow_lan storage.url disk_reserve_mb log_level"""
+        callback.allow_lan storage.url storage.endpoint storage.region storage.access_key storage.secret_key
+        disk_reserve_mb log_level"""
     assert set(named.split()) <= set(catalogue())
 
 
 def test_secrets_are_masked_in_both_listings() -> None:
     environ = {"IMAGEMILL_CALLBACK_SECRET": "hunter2", "IMAGEMILL_FETCH_PROXY": "http://user:hunter2@proxy.example:1"}
-    loaded = load({}, environ, None)
+    key = {"IMAGEMILL_STORAGE_ACCESS_KEY": "shop", "IMAGEMILL_STORAGE_SECRET_KEY": "hunter2"}
+    loaded = load({"storage.url": "s3://bucket"}, environ | key, None)
     shown = {row.name: row.value for row in describe(loaded)}
-    assert shown["callback.secret"] == "***"
+    assert (shown["callback.secret"], shown["storage.secret_key"]) == ("***", "***")
     assert shown["fetch.proxy"] == "http://user:***@proxy.example:1"
     assert "hunter2" not in str(describe(loaded)) + as_toml(loaded)
     assert "# secret is set by IMAGEMILL_CALLBACK_SECRET" in as_toml(loaded)

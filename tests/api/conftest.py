@@ -17,10 +17,10 @@ from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
 from imagemill.fetch import Fetcher
-from imagemill.pipeline import Leases, Parts, Pipeline, Room, Step, Work
+from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room, Step, Work
 from imagemill.pool import Pool
 from imagemill.settings import CallbackSettings, Settings
-from imagemill.storage import Folders, LocalStorage
+from imagemill.storage import Folders, LocalStorage, Storage
 from imagemill.webhook import Caller
 from tests.api.server import free_port, serving
 
@@ -35,7 +35,7 @@ class Site:
     url: str
     folders: Folders
     store: Store
-    storage: LocalStorage
+    storage: Storage
     steps: list[Step] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     ready: dict[str, str | bool] = field(default_factory=lambda: {"database": True, "disk": "ok"})
@@ -97,6 +97,7 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
         pool=Pool(settings.image, 1, site.folders.spool),
         caller=Caller(settings.callback, "imagemill"),
         room=Room((site.folders.root,), settings.disk_reserve_mb),
+        outage=Outage(site.storage),
         leases=Leases(site.store),
         public_url=lambda: site.url,
         link=f"{site.url}/images/{{}}".format,
@@ -104,14 +105,16 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
 
 
 @contextlib.contextmanager
-def running(root: Path, settings: Settings, body_timeout_s: float = 30.0) -> Iterator[Site]:
+def running(
+    root: Path, settings: Settings, body_timeout_s: float = 30.0, storage: Storage | None = None
+) -> Iterator[Site]:
     """Run a site in a folder."""
     port = free_port()
     settings = msgspec.structs.replace(settings, data_dir=str(root), callback=CallbackSettings(allow=("127.0.0.0/8",)))
     folders = Folders(root=root)
     folders.make()
     store = Store(open_database(folders.database))
-    site = Site(f"http://127.0.0.1:{port}", folders, store, LocalStorage(folders.outputs))
+    site = Site(f"http://127.0.0.1:{port}", folders, store, storage or LocalStorage(folders.outputs))
     tokens = ((ADMIN, {"admin"}, "admin"), (SUBMITTER, {"submit"}, "shop"), (READER, {"read"}, "shop"))
     for token, scopes, owner in tokens:
         store.add_token(token, token, scopes=frozenset(scopes), owner=owner)

@@ -16,7 +16,7 @@ from imagemill.db import Store
 from imagemill.fetch import Fetched
 from imagemill.hosts import Hosts
 from imagemill.imaging.protocol import Compressed, Made
-from imagemill.pipeline import Leases, Notify, Parts, Pipeline, Room, Step, Work
+from imagemill.pipeline import Leases, Notify, Outage, Parts, Pipeline, Room, Step, Work
 from imagemill.settings import Settings
 from imagemill.storage import Folders, LocalStorage
 from tests.seeds import Clock
@@ -118,6 +118,7 @@ class Mill:
             "fetcher": self.origin,
             "pool": self.press,
             "caller": self.receiver,
+            "outage": Outage(self.storage, 0.0),
             "room": Room((self.folders.root,), 0),
             "leases": Leases(self.store),
             "public_url": lambda: "http://mill",

@@ -15,7 +15,7 @@ from imagemill.core.job import Submission
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.db import Store, open_database
 from imagemill.fetch import Fetcher
-from imagemill.pipeline import Leases, Parts, Pipeline, Room
+from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
 from imagemill.settings import CallbackSettings, FetchSettings, ImageSettings, Settings
@@ -45,19 +45,20 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     settings = Settings(threads=3, disk_reserve_mb=0, fetch=fetch, callback=CallbackSettings(allow=LOOPBACK))
     folders = Folders(tmp_path / "data")
     folders.make()
-    store = Store(open_database(folders.database))
+    store, storage = Store(open_database(folders.database)), LocalStorage(folders.outputs)
     fetcher, caller = Fetcher(settings.fetch, folders.spool), Caller(settings.callback, "imagemill")
     with Pool(ImageSettings(), 1, folders.spool) as pool:
         yield Parts(
             settings=settings,
             folders=folders,
             store=store,
-            storage=LocalStorage(folders.outputs),
+            storage=storage,
             originals=LocalStorage(folders.sources),
             fetcher=fetcher,
             pool=pool,
             caller=caller,
             room=Room((folders.root,), 0),
+            outage=Outage(storage),
             leases=Leases(store),
             public_url=lambda: "http://mill",
             link=lambda name: f"http://mill/images/{name}",

@@ -24,8 +24,47 @@ RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Face:
+    """What a client sees of a file that does not change while it is there; `etag` is strong and quoted."""
+
+    etag: str
+    media_type: str
+    headers: RawHeaders = ()
+
+    def head(self, span: range | None, size: int) -> tuple[int, RawHeaders]:
+        """Return status and headers of the whole (`span` is None) or of a part."""
+        sent = range(size) if span is None else span
+        headers = (*self._always(), (b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(sent)))
+        if span is None:
+            return 200, headers
+        return 206, (*headers, (b"content-range", b"bytes %d-%d/%d" % (span.start, span.stop - 1, size)))
+
+    async def has_refused(self, send: Send, asked: dict[str, str], size: int) -> bool:
+        """Answer where no byte is to be sent: the client has it already, or asks for bytes that there are not."""
+        if "if-none-match" in asked and is_unchanged(asked["if-none-match"], self.etag):
+            await send_head(send, 304, self._always())
+            return True
+        try:
+            self.span(asked, size)
+        except UnsatisfiableRangeError:
+            refusal = HTTPException(f"The file has {size} bytes; none of them is in the range.", status_code=416)
+            await send_problem(send, refusal, (*self.headers, (b"content-range", b"bytes */%d" % size)))
+            return True
+        return False
+
+    def span(self, asked: dict[str, str], size: int) -> range | None:
+        """Return the range to send; a failed If-Range means the whole (RFC 9110, 13.1.5)."""
+        if "range" not in asked or asked.get("if-range", self.etag) != self.etag:
+            return None
+        return byte_range(asked["range"], size)
+
+    def _always(self) -> RawHeaders:
+        return ((b"etag", self.etag.encode()), (b"accept-ranges", b"bytes"), *self.headers)
+
+
+@dataclass(frozen=True, slots=True)
 class ServedFile:
-    """A file that does not change while it is there; `etag` is strong and quoted."""
+    """A local file; the rest is its `Face`."""
 
     path: Path
     etag: str
@@ -35,30 +74,11 @@ class ServedFile:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the shape of ASGI
         """Send it, or a part, or the word that the client has it; FileNotFoundError before anything was sent."""
         size = self.path.stat().st_size
-        asked = _conditions(scope["headers"])
-        if "if-none-match" in asked and is_unchanged(asked["if-none-match"], self.etag):
-            await send_head(send, 304, self._common())
+        asked, face = conditions(scope["headers"]), Face(self.etag, self.media_type, self.headers)
+        if await face.has_refused(send, asked, size):
             return
-        try:
-            span = self._span(asked, size)
-        except UnsatisfiableRangeError:
-            refusal = HTTPException(f"The file has {size} bytes; none of them is in the range.", status_code=416)
-            await send_problem(send, refusal, (*self.headers, (b"content-range", b"bytes */%d" % size)))
-            return
-        await self._send(scope, send, span, size)
-
-    def _span(self, asked: dict[str, str], size: int) -> range | None:
-        """Return the range to send; a failed If-Range means the whole (RFC 9110, 13.1.5)."""
-        if "range" not in asked or asked.get("if-range", self.etag) != self.etag:
-            return None
-        return byte_range(asked["range"], size)
-
-    async def _send(self, scope: Scope, send: Send, span: range | None, size: int) -> None:
-        sent = range(size) if span is None else span
-        status = 200 if span is None else 206
-        headers = (*self._common(), (b"content-type", self.media_type.encode()), (b"content-length", b"%d" % len(sent)))
-        if span is not None:
-            headers = (*headers, (b"content-range", b"bytes %d-%d/%d" % (span.start, span.stop - 1, size)))
+        span = face.span(asked, size)
+        status, headers = face.head(span, size)
         if cast("HTTPScope", scope)["method"] == "HEAD":
             await send_head(send, status, headers)
         elif span is None and "http.response.pathsend" in (scope.get("extensions") or ()):
@@ -66,13 +86,10 @@ class ServedFile:
             # Litestar's types do not know this extension of ASGI.
             await send(cast("Message", {"type": "http.response.pathsend", "path": os.fspath(self.path)}))
         else:
-            await _send_chunks(send, (status, headers), self.path, sent)
-
-    def _common(self) -> RawHeaders:
-        return ((b"etag", self.etag.encode()), (b"accept-ranges", b"bytes"), *self.headers)
+            await _send_chunks(send, (status, headers), self.path, range(size) if span is None else span)
 
 
-def _conditions(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def conditions(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the few request headers that matter here; one pass, since most requests have none of them."""
     return {name.decode(): value.decode("latin-1") for name, value in headers if name in _CONDITIONS}
 

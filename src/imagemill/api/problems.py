@@ -31,6 +31,7 @@ from imagemill.core.errors import (
     StartError,
     TooLargeError,
     UnauthorizedError,
+    UnreadableError,
 )
 from imagemill.core.sheet import Fault, SheetError
 from imagemill.db import StoreError
@@ -63,6 +64,7 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
     TooLargeError: Kind(413, "The upload is too large"),
     NoRoomError: Kind(503, "There is no room for more work now"),
     StoreError: Kind(503, "The database cannot be reached now"),
+    UnreadableError: Kind(503, "The storage cannot be reached now"),
     # These belong to images, to the start and to the command line: over HTTP they are a fault of ours.
     ImageError: _INTERNAL,
     SettingError: _INTERNAL,
@@ -170,7 +172,7 @@ def _extra(error: ImagemillError) -> dict[str, Any]:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": 'Bearer realm="imagemill"'}
-    if isinstance(error, NoRoomError | StoreError):
+    if isinstance(error, NoRoomError | StoreError | UnreadableError):
         return {"Retry-After": str(getattr(error, "retry_after_s", _STORE_RETRY_AFTER_S))}
     return dict(getattr(error, "headers", None) or {})
 

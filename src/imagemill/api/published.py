@@ -4,28 +4,20 @@ The key is 160 bits of a hash of content and recipe, so a link is a capability a
 """
 
 import re
-from pathlib import Path
 from typing import Final, cast
 
 from litestar.exceptions import MethodNotAllowedException
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from imagemill.api.files import ServedFile
+from imagemill.api.files import Face, ServedFile
 from imagemill.api.gate import IMAGES, SECURITY_HEADERS
 from imagemill.api.problems import send_problem
-from imagemill.core.errors import NotFoundError
+from imagemill.api.stored import Stored, StoredFile
+from imagemill.core.errors import NotFoundError, UnreadableError
+from imagemill.core.keys import media_type
 from imagemill.storage import Storage
 
 _NAME: Final = re.compile(r"([0-9a-f]{40})\.(jpg|png|webp|gif|bmp|tif)", re.ASCII)
-
-_MEDIA_TYPES: Final = {
-    "jpg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "bmp": "image/bmp",
-    "tif": "image/tiff",
-}
 
 _HEADERS: Final = ((b"cache-control", b"public, max-age=31536000, immutable"), *SECURITY_HEADERS)
 _REFUSAL_HEADERS: Final = ((b"cache-control", b"no-store"), *SECURITY_HEADERS)
@@ -36,6 +28,7 @@ class Published:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._stored = Stored(storage)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET and HEAD."""
@@ -47,10 +40,14 @@ class Published:
             await self._file(scope["path"].removeprefix(IMAGES))(scope, receive, send)
         except FileNotFoundError:
             await send_problem(send, NotFoundError("There is no image of this name."), _REFUSAL_HEADERS)
+        except UnreadableError as error:
+            await send_problem(send, error, _REFUSAL_HEADERS)
 
-    def _file(self, name: str) -> ServedFile:
+    def _file(self, name: str) -> ASGIApp:
         match = _NAME.fullmatch(name)
-        path: Path | None = self._storage.path(name) if match else None
-        if match is None or path is None:
+        if match is None:
             raise FileNotFoundError(name)
-        return ServedFile(path, f'"{match[1]}"', _MEDIA_TYPES[match[2]], _HEADERS)
+        etag, path = f'"{match[1]}"', self._storage.path(name)
+        if path is not None:
+            return ServedFile(path, etag, media_type(name), _HEADERS)
+        return StoredFile(self._stored, name, Face(etag, media_type(name), _HEADERS))

@@ -15,10 +15,10 @@ from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine
-from imagemill.pipeline import Leases, Parts, Pipeline, Room
+from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
-from imagemill.storage import Folders, LocalStorage, flush_folder, locked
+from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class Appliance:
         self.store = Store(open_database(folders.database))
         stack.callback(self.store.close)
         stack.callback(self.store.release_leases)
-        self.storage = LocalStorage(self._outputs())
+        self.storage = storage_of(settings.storage, folders.outputs)
+        self._outage = Outage(self.storage)
+        self._outage.begin()
         self.token = first_token(self.store, folders)
         hosts = Hosts(rules(settings.fetch, settings.threads))
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
@@ -129,7 +131,8 @@ class Appliance:
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),
-            room=Room((folders.root, self._outputs()), settings.disk_reserve_mb),
+            room=Room((folders.root, self._outputs() or folders.root), settings.disk_reserve_mb),
+            outage=self._outage,
             leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
@@ -148,26 +151,27 @@ class Appliance:
         return (self.settings.public_url or self.address).rstrip("/")
 
     def link(self, name: str) -> str:
-        """Return the address of a stored output: published by us, or, without a server, the file's own."""
+        """Return the address of a stored output: the storage's or published by us; without a server, the file's own."""
         if self._has_web:
-            return f"{self.public_url}/images/{name}"
-        place = self._outputs() / name[:2] / name
+            return self.storage.url(name) or f"{self.public_url}/images/{name}"
+        outputs = self._outputs() or self.folders.outputs
+        place = outputs / name[:2] / name
         if self.settings.public_url is None:
             return place.as_uri()
-        return f"{self.public_url}/{place.relative_to(self._outputs()).as_posix()}"
+        return f"{self.public_url}/{place.relative_to(outputs).as_posix()}"
 
     def readiness(self) -> dict[str, str | bool]:
         """Say of each part whether it can work: True, or a sentence for the operator."""
         return {
             "database": _answer(self.store.ping),
-            "storage": _answer(lambda: next(self._outputs().iterdir(), None)),
+            "storage": self._outage.state(),
             "workers": self.queue.check() or "threads of the queue have died; they are replaced",
             "disk": self.parts.room.shortage() or True,
         }
 
-    def _outputs(self) -> Path:
-        url = self.settings.storage.url
-        return Path(url.removeprefix("file:").removeprefix("//")).absolute() if url else self.folders.outputs
+    def _outputs(self) -> Path | None:
+        """Return the folder of the outputs; None where they are not on this machine."""
+        return local_folder(self.settings.storage, self.folders.outputs)
 
 
 def first_token(store: Store, folders: Folders) -> str:

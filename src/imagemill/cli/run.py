@@ -90,10 +90,12 @@ def run(
 
 def settings_of(settings: Settings, places: Places, public_url: str | None) -> Settings:
     """Return the settings of a run: everything beside the pictures, links by flag only, nobody called back."""
+    from imagemill.settings import StorageSettings
+
     return msgspec.structs.replace(
         settings,
         data_dir=str(places.images / STATE),
-        storage=msgspec.structs.replace(settings.storage, url=f"file:{places.images}"),
+        storage=StorageSettings(url=f"file:{places.images}"),
         callback=msgspec.structs.replace(settings.callback, url=None),
         public_url=settings.public_url if public_url else None,
     )

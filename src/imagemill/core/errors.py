@@ -139,6 +139,13 @@ class TooLargeError(ImagemillError):
     code = "too_large"
 
 
+class UnreadableError(ImagemillError):
+    """What is asked for is stored, and cannot be read now: come again after `retry_after_s` seconds."""
+
+    code = "storage_unavailable"
+    retry_after_s = 10
+
+
 class NoRoomError(ImagemillError):
     """Disk below its reserve, or the queue is full: come again after `retry_after_s` seconds."""
 

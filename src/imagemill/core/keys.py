@@ -61,10 +61,17 @@ def output_key(source_sha256: str, recipe_fingerprint: str, name: str) -> str:
 EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tif"}
 """Format names and the extensions their files bear."""
 
+_MEDIA_TYPES: Final = {extension: f"image/{image_format}" for image_format, extension in EXTENSIONS.items()}
+
 
 def file_name(key: str, image_format: str) -> str:
     """Return the name under which an output is stored and published."""
     return f"{key}.{EXTENSIONS[image_format]}"
+
+
+def media_type(name: str) -> str:
+    """Return the media type of a file by its name."""
+    return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def message_id(job: int, event: str, at: float) -> str:

@@ -12,6 +12,7 @@ from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.intake import Accepted, Intake, Repeat
 from imagemill.pipeline.leases import Leases
+from imagemill.pipeline.outage import Outage
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.steps import Notify, Step, Work
@@ -24,7 +25,20 @@ if TYPE_CHECKING:
     from imagemill.core.job import Job, Trial
     from imagemill.db import Claim
 
-__all__ = ["Accepted", "Intake", "Leases", "Notify", "Parts", "Pipeline", "Repeat", "Room", "Step", "Verbs", "Work"]
+__all__ = [
+    "Accepted",
+    "Intake",
+    "Leases",
+    "Notify",
+    "Outage",
+    "Parts",
+    "Pipeline",
+    "Repeat",
+    "Room",
+    "Step",
+    "Verbs",
+    "Work",
+]
 
 RECOVER_S = 60.0
 """How often `recover` runs; it is told the callbacks that come due until the next time."""
@@ -75,7 +89,7 @@ class Pipeline:
             self._forget_strays()
         store.release_leases(before=None if at_start else self._parts.clock())
         store.forget_keys()
-        if at_start:
+        if at_start and not self._parts.storage.is_durable:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
         store.hasten_images(retry.LONGEST_WAIT_S)
         store.hasten_deliveries(retry.LONGEST_CALLBACK_WAIT_S)

@@ -1,7 +1,8 @@
 """Fetch → compress → put, for a few images together: what is small costs more to hand over than to compress.
 
 An image of a batch becomes `Finished` or an ImageError. The disk being full, or our being stopped, is neither: then the
-batch ends by `NoRoom` or `PoolClosed`, and what is not finished goes back as it came.
+batch ends by `NoRoom` or `PoolClosed`, and what is not finished goes back as it came. Where the storage is down the
+batch `is_refused`: what was put before that is finished, the rest goes back.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class NoRoom(Exception):
     """The disk is full: images go back uncounted and work pauses."""
 
 
+class StorageDown(Exception):
+    """The storage takes nothing now: images go back uncounted and work pauses."""
+
+
 class Finished(NamedTuple):
     """A source that is compressed, and whose outputs are stored."""
 
@@ -56,6 +61,7 @@ class Batch:
         self._parts = parts
         self._taken = taken
         self._entries: list[_Entry] = []
+        self.is_refused = False
 
     @property
     def is_full(self) -> bool:
@@ -78,11 +84,15 @@ class Batch:
         return [entry.image for entry in self._entries]
 
     def compress(self) -> list[tuple[Claimed, float, Result]]:
-        """Compress and put what is fetched; return each image, the seconds it took, and what became of it."""
+        """Compress and put what is fetched; return images, the seconds each took, and what became of it."""
         started = time.monotonic()
         results = self._made() if self._entries else {}
         share = (time.monotonic() - started) / max(1, len(self._entries))
-        done = [(image, seconds + share, results[fetched.sha256]) for image, fetched, seconds in self._entries]
+        done = [
+            (image, seconds + share, results[fetched.sha256])
+            for image, fetched, seconds in self._entries
+            if fetched.sha256 in results
+        ]
         self.discard()
         return done
 
@@ -93,29 +103,39 @@ class Batch:
         self._entries = []
 
     def _made(self) -> dict[str, Result]:
+        """Return what became of each source, by its key, but for those that a storage which is down did not take."""
         sources = {entry.fetched.sha256: entry.fetched for entry in self._entries}
-        made: dict[str, Result] = dict(self._known(list(sources)))
-        unknown = [fetched for sha256, fetched in sources.items() if sha256 not in made]
-        if unknown:
-            recipe = self._taken.submission.recipe
-            results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe)
-            try:
-                for fetched, result in zip(unknown, results, strict=True):
-                    made[fetched.sha256] = self._stored(fetched, result)
-            except BaseException:
-                _remove(results)
-                raise
+        made: dict[str, Result] = {}
+        try:
+            made.update(self._known(list(sources)))
+            self._make([fetched for sha256, fetched in sources.items() if sha256 not in made], made)
+        except StorageDown:
+            self.is_refused = True
         return made
 
+    def _make(self, unknown: list[Fetched], made: dict[str, Result]) -> None:
+        if not unknown:
+            return
+        recipe = self._taken.submission.recipe
+        results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe)
+        try:
+            for fetched, result in zip(unknown, results, strict=True):
+                made[fetched.sha256] = self._stored(fetched, result)
+        except BaseException:
+            _remove(results)
+            raise
+
     def _known(self, sources: list[str]) -> dict[str, Finished]:
-        """Return what was made before and is still there."""
+        """Return what was made before and is still there; what cannot be asked for is made again."""
         known = self._parts.store.known_outputs(sources, self._taken.fingerprint)
-        has = self._parts.storage.has
-        return {
-            sha256: Finished(source, outputs)
-            for sha256, (source, outputs) in known.items()
-            if all(has(keys.file_name(output.key, output.format)) for output in outputs)
-        }
+        names = {sha256: {keys.file_name(out.key, out.format) for out in outs} for sha256, (_, outs) in known.items()}
+        try:
+            missing = set(self._parts.storage.missing(set().union(*names.values())))
+        except OSError as error:
+            if self._parts.outage.explains(error):
+                raise StorageDown from error
+            return {}
+        return {sha256: Finished(*known[sha256]) for sha256, stored in names.items() if not stored & missing}
 
     def _stored(self, fetched: Fetched, result: Compressed | ImageError) -> Result:
         if isinstance(result, ImageError):
@@ -136,6 +156,8 @@ class Batch:
         except OSError as error:
             if error.errno in _FULL:
                 raise NoRoom from error
+            if self._parts.outage.explains(error):
+                raise StorageDown from error
             message = "the output could not be stored; it is tried again"
             raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
         return Output(made.name, key, made.size, made.format, made.width, made.height)

@@ -39,7 +39,7 @@ RECORD_S: Final = 0.25
 """Sources wait about so long for company in their batch, and results for the transaction that writes them."""
 
 PAUSE_S: Final = 5.0
-"""How often a pause for want of disk is looked at again."""
+"""How often a pause for want of disk or storage is looked at again."""
 
 _STORE_WAITS_S: Final = (0.5, 1, 2, 4, 8, 16, 16, 16)
 """How long a record waits for the database, between tries: about a minute in all."""
@@ -51,7 +51,7 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
     """Take some images of a job, and say which further hands its other images could use."""
     if parts.stopping.is_set():
         return None, []
-    if parts.room.shortage():
+    if parts.room.shortage() or parts.outage.trouble():
         return None, [Work(job_id, delay_s=PAUSE_S)]
     token, shares = secrets.token_hex(8), 2 * parts.settings.threads
     with parts.hosts.choosing() as open_to:
@@ -162,6 +162,7 @@ class _Hand:
         with self._guarded(self._batch.images()):
             for image, seconds, result in self._batch.compress():
                 self._keep(image, seconds, result)
+        self._has_room = self._has_room and not self._batch.is_refused
 
     @contextmanager
     def _guarded(self, images: list[Claimed]) -> Iterator[None]:

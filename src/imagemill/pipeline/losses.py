@@ -23,7 +23,7 @@ btrfs(5); 5 s in ext4(5)). This is twice the longest.
 
 def lose_missing(parts: Parts, names: Iterable[str]) -> bool:
     """Put images whose outputs are not stored back to pending; say whether there was any."""
-    missing = [name for name in names if not parts.storage.has(name)]
+    missing = parts.storage.missing(names)
     if missing:
         images = parts.store.lose_outputs(missing)
         log.warning("%d stored pictures are gone: %d images are made again", len(missing), images)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from imagemill.db import Store
     from imagemill.fetch import Fetcher
     from imagemill.pipeline.leases import Leases
+    from imagemill.pipeline.outage import Outage
     from imagemill.pipeline.room import Room
     from imagemill.pool import Pool
     from imagemill.settings import Settings
@@ -40,6 +41,7 @@ class Parts:
     pool: Pool
     caller: Caller
     room: Room
+    outage: Outage
     leases: Leases
     public_url: Callable[[], str]
     link: Callable[[str], str]

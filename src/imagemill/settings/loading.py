@@ -19,7 +19,7 @@ import platformdirs
 
 from imagemill.core.errors import SettingError
 from imagemill.settings.catalogue import Entry, catalogue, sections
-from imagemill.settings.sections import Settings
+from imagemill.settings.sections import Settings, StorageSettings
 
 PREFIX: Final = "IMAGEMILL_"
 CONFIG_NAME: Final = "IMAGEMILL_CONFIG"
@@ -186,6 +186,25 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
         raise SettingError(
             f"setting auth: 'none' (from {origins['auth']}) is only for a host that nobody else reaches, "
             f"and host is {settings.host!r} (from {origins['host']}); set auth to token, or host to 127.0.0.1"
+        )
+    _check_storage(settings.storage, origins)
+
+
+def _check_storage(section: StorageSettings, origins: Mapping[str, str]) -> None:
+    plain = StorageSettings(url=section.url)
+    for name in StorageSettings.__struct_fields__:
+        if not section.is_s3 and getattr(section, name) != getattr(plain, name):
+            origin = origins[f"storage.{name}"]
+            raise SettingError(f"setting storage.{name} (from {origin}) is only for S3: set storage.url to s3://…")
+    if (section.access_key is None) != (section.secret_key is None):
+        known, other = ("access_key", "secret_key") if section.access_key else ("secret_key", "access_key")
+        raise SettingError(
+            f"setting storage.{other} is missing: storage.{known} (from {origins[f'storage.{known}']}) is half a key"
+        )
+    if section.public_url and section.publish != "public":
+        raise SettingError(
+            f"setting storage.public_url (from {origins['storage.public_url']}) is for public links: "
+            "set storage.publish to public"
         )
 
 

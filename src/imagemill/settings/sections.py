@@ -30,7 +30,14 @@ Format = Annotated[
     str, Meta(pattern=r"^(jpeg|png|webp|gif|bmp|tiff)$", extra={"accepts": "jpeg, png, webp, gif, bmp, tiff"})
 ]
 Role = Annotated[str, Meta(pattern=r"^(serial|product|input)$", extra={"accepts": "serial, product, input"})]
-Folder = Annotated[str, Meta(pattern=r"^file:.+$", extra={"accepts": "file:///folder"})]
+Where = Annotated[
+    str,
+    Meta(
+        pattern=r"^(file:.+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?)$",
+        extra={"accepts": "file:///folder or s3://bucket/prefix"},
+    ),
+]
+"""A folder of this machine, or a bucket and what its keys begin with."""
 
 
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +126,37 @@ class SheetSettings(msgspec.Struct, frozen=True, kw_only=True):
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `storage`: where outputs live."""
 
-    url: Annotated[
-        Folder | None, Meta(description="where outputs are kept, instead of outputs/ in the data folder")
+    url: Annotated[Where | None, Meta(description="where outputs are kept, instead of outputs/ in the data folder")] = (
+        None
+    )
+    endpoint: Annotated[Address | None, Meta(description="address of the S3 server, where it is not AWS")] = None
+    region: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9-]+$", description="region of the bucket", extra={"accepts": "letters, digits, -"}),
+    ] = "us-east-1"
+    access_key: Annotated[
+        str | None, Meta(description="id of the S3 key; without one, AWS_… of the environment or the machine's role")
     ] = None
+    secret_key: Annotated[str | None, Meta(description="secret of the S3 key", extra={"secret": True})] = None
+    publish: Annotated[
+        Literal["proxy", "public", "presigned"],
+        Meta(description="links to S3 lead through us, to the bucket that all may read, or to it for a time"),
+    ] = "proxy"
+    public_url: Annotated[
+        Address | None, Meta(description="what public links begin with, instead of the bucket's address")
+    ] = None
+    presign_s: Annotated[int, Meta(ge=60, le=7 * 86_400, description="seconds that a presigned link works")] = (
+        7 * 86_400
+    )
+    connect_timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds to connect to S3")] = 5.0
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=600, description="seconds for one request to S3; between bytes when it is streamed")
+    ] = 30.0
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether outputs live in S3."""
+        return self.url is not None and self.url.startswith("s3://")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

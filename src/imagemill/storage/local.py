@@ -9,11 +9,12 @@ import stat
 import uuid
 from typing import TYPE_CHECKING
 
-from imagemill.storage.base import checked
+from imagemill.storage.base import CHUNK_BYTES, Opened, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 _PART = ".part"
 _SHARD = 2
@@ -21,6 +22,9 @@ _SHARD = 2
 
 class LocalStorage:
     """A folder of files that are whole or absent, also after a power cut (contract: `base.Storage`)."""
+
+    is_durable = False
+    """`adopt` leaves the folder to the system."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -59,14 +63,34 @@ class LocalStorage:
             return False
         return stat.S_ISREG(found.st_mode)
 
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Look for each."""
+        return [name for name in dict.fromkeys(names) if not self.has(name)]
+
+    def size(self, name: str) -> int:
+        """Return the size of the file."""
+        return self._place(name).stat().st_size
+
+    def open(self, name: str, span: range | None = None) -> Opened:
+        """Open the file."""
+        file = self._place(name).open("rb")
+        size = os.fstat(file.fileno()).st_size
+        return Opened(size, _chunks(file, range(size) if span is None else span))
+
     def path(self, name: str) -> Path | None:
         """Return the file of a name."""
         place = self._place(name)
         return place if place.is_file() else None
 
-    def delete(self, name: str) -> None:
-        """Remove a file."""
-        self._place(name).unlink(missing_ok=True)
+    def url(self, name: str) -> str | None:
+        """Know no address."""
+        checked(name)
+        return None
+
+    def delete(self, *names: str) -> None:
+        """Remove the files."""
+        for place in [self._place(name) for name in names]:
+            place.unlink(missing_ok=True)
 
     def names(self) -> Iterator[str]:
         """Walk the sub-folders."""
@@ -74,8 +98,26 @@ class LocalStorage:
             if len(folder.name) == _SHARD and folder.is_dir():
                 yield from (file.name for file in folder.iterdir() if file.suffix != _PART)
 
+    def check(self) -> None:
+        """Look into the folder; whether there is room is asked elsewhere."""
+        next(self._root.iterdir(), None)
+
     def _place(self, name: str) -> Path:
         return self._root / checked(name)[:_SHARD] / name
+
+
+def _chunks(file: BinaryIO, span: range) -> Iterator[bytes]:
+    """Read some at a time; a file that got shorter is an error: ended early, it would look whole."""
+    with file:
+        file.seek(span.start)
+        left = len(span)
+        while left:
+            chunk = file.read(min(left, CHUNK_BYTES))
+            if not chunk:
+                message = "the file ended before its size"
+                raise EOFError(message)
+            left -= len(chunk)
+            yield chunk
 
 
 def _move(file: Path, place: Path) -> None:

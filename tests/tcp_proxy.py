@@ -1,0 +1,147 @@
+"""A line that fails when it is told to: a TCP proxy between a client and a server on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from typing import Final, Self
+
+_PIECE_BYTES: Final = 64 * 1024
+_RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time: closing sends RST, as a line does that breaks."""
+
+_PROBLEM: Final = """<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code></Error>"""
+
+
+class TcpProxy:
+    """Passes bytes on while entered, `delay_s` after a client's; then as `refuse`, `hang`, `cut_after`, `answer` say.
+
+    A fault holds for connections that are open and for further ones, until `mend`. `connections` counts all there were.
+    """
+
+    def __init__(self, port: int, *, delay_s: float = 0.0) -> None:
+        """The server listens on `port` of the loopback interface."""
+        self._server = ("127.0.0.1", port)
+        self._delay_s = delay_s
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = int(self._listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.connections = 0
+        self._is_hung = threading.Event()
+        self._answer = b""
+        self._left: int | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._is_refusing = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        self._break_all()
+
+    def refuse(self) -> None:
+        """Break what is open and each further connection at once."""
+        self._is_refusing = True
+        self._break_all()
+
+    def hang(self) -> None:
+        """Pass nothing on any more, and break nothing."""
+        self._is_hung.set()
+
+    def cut_after(self, count: int) -> None:
+        """Break all connections when so many bytes more have passed, both ways together; then each at once."""
+        self._break_all()
+        self._left = count
+
+    def answer(self, status: int, code: str) -> None:
+        """Answer each request with an error of S3's, in place of the server."""
+        body = _PROBLEM.format(code=code)
+        head = f"HTTP/1.1 {status} Error\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self._break_all()
+        self._answer = (head + body).encode()
+
+    def mend(self) -> None:
+        """Pass everything on again."""
+        self._is_refusing, self._answer, self._left = False, b"", None
+        self._is_hung.clear()
+        self._break_all()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):  # the listener is closed at the end
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client: socket.socket) -> None:
+        if self._is_refusing:
+            _break(client)
+            return
+        if self._answer:
+            self._refuse_politely(client)
+            return
+        server = socket.create_connection(self._server)
+        with self._lock:
+            self._open |= {client, server}
+        back = threading.Thread(target=self._pass_on, args=(server, client, 0.0), daemon=True)
+        back.start()
+        self._pass_on(client, server, self._delay_s)
+
+    def _refuse_politely(self, client: socket.socket) -> None:
+        """Take the request's head and what comes with it, answer, and let the client read that before the end."""
+        with contextlib.suppress(OSError), client:
+            client.settimeout(5)
+            client.recv(_PIECE_BYTES)
+            client.sendall(self._answer)
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(_PIECE_BYTES):
+                pass
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, delay_s: float) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(_PIECE_BYTES):
+                if delay_s:
+                    time.sleep(delay_s)
+                while self._is_hung.is_set():
+                    time.sleep(0.01)
+                target.sendall(self._allowed(data))
+                if self._left == 0:
+                    break
+        self._part(source, target)
+
+    def _allowed(self, data: bytes) -> bytes:
+        with self._lock:
+            if self._left is not None:
+                data = data[: self._left]
+                self._left -= len(data)
+        return data
+
+    def _part(self, *ends: socket.socket) -> None:
+        with self._lock:
+            self._open -= set(ends)
+        for end in ends:
+            _break(end) if self._left == 0 else _close(end)
+
+    def _break_all(self) -> None:
+        with self._lock:
+            ends, self._open = self._open, set()
+        for end in ends:
+            _break(end)
+
+
+def _break(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    _close(end)
+
+
+def _close(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+    end.close()
