@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.appliance_process import SOURCE, ApplianceProcess, until
 from tests.story.conftest import Shop
 from tests.story.ledger import mapping, pairs
 
 
-def survives(shop: Shop, given: bytes, folder: Path, kills: int, program: Path = SOURCE) -> None:
+def survives(
+    shop: Shop,
+    given: bytes,
+    folder: Path,
+    kills: int,
+    program: Path = SOURCE,
+    settings: Mapping[str, object] = MappingProxyType({}),
+) -> None:
     """The job of `given`, rows of the shop, killed `kills` times on its way, must give the undisturbed sheet and files.
 
     The moments are progress marks drawn at random, so that a fast machine is hit as often as a slow one; some kills are
@@ -18,7 +27,7 @@ def survives(shop: Shop, given: bytes, folder: Path, kills: int, program: Path =
     """
     seed = random.randrange(1 << 32)
     dice = random.Random(seed)
-    with ApplianceProcess(folder / "data", program=program) as appliance:
+    with ApplianceProcess(folder / "data", settings, program=program) as appliance:
         job = appliance.submit(given)
         marks = sorted(dice.randrange(appliance.job(job)["counts"]["images"] * 9 // 10) for _ in range(kills))
         print(f"seed {seed}: killed when so many places are done: {marks}")
