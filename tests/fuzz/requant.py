@@ -19,7 +19,8 @@ from tests.imaging.pictures import noise, photo, written
 from tests.places import ROOT, SHARED
 
 CORE = [
-    ROOT / "src" / "imagemill" / "imaging" / name for name in ("requant.c", "requant_blocks.c", "requant_entropy.c")
+    ROOT / "src" / "imagemill" / "imaging" / f"{name}.c"
+    for name in ("requant", "requant_blocks", "requant_decode", "requant_entropy")
 ]
 FLAGS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 LIBRARIES = ["-ljpeg", "-lm"]
@@ -30,8 +31,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "progressive": {"progressive": True},
     "progressive-444": {"progressive": True, "subsampling": "4:4:4"},
     "restart": {"restart_marker_blocks": 2},
+    "progressive-restart": {"progressive": True, "restart_marker_blocks": 3},
     "optimised": {"optimize": True},
     "rgb": {"keep_rgb": True},
+}
+RESHAPED: dict[str, tuple[dict[str, Any], int, tuple[int, int]]] = {
+    # what no encoder at hand writes: (how it is written, sampling of luma then, its sides for 96 × 48 pixels' MCUs)
+    "440": ({"subsampling": "4:2:2"}, 0x12, (48, 96)),
+    "411": ({"subsampling": "4:2:0"}, 0x41, (192, 24)),
+    "440-progressive": ({"subsampling": "4:2:2", "progressive": True}, 0x12, (48, 96)),
+    "410-restart": ({"subsampling": "4:2:0", "restart_marker_blocks": 2}, 0x14, (48, 96)),
 }
 SIZES = ((16, 16), (33, 17), (1, 9), (48, 40))
 SMALL_BYTES = 30_000
@@ -50,6 +59,16 @@ def built(folder: Path, *flags: str) -> Path:
     return program
 
 
+def reshaped(picture: Image.Image, kind: str) -> bytes:
+    """Write a picture of 96 × 48 and change how its blocks are laid out: the pixels make no sense, the file does."""
+    how, sampling, (width, height) = RESHAPED[kind]
+    data = written(picture, "jpeg", quality=90, **how)
+    frame = data.index(b"\xff\xc2" if "progressive" in how else b"\xff\xc0")
+    sides = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    head, tail = data[: frame + 5] + sides + data[frame + 9 : frame + 11], data[frame + 12 :]
+    return head + bytes([sampling]) + tail
+
+
 def seeds(folder: Path) -> list[Path]:
     for width, height in SIZES:
         pictures: dict[str, Image.Image] = {"photo": photo(width, height), "noise": noise(width, height)}
@@ -60,6 +79,8 @@ def seeds(folder: Path) -> list[Path]:
             for mode in ("L", "CMYK"):
                 data = written(picture.convert(mode), "jpeg", quality=80)
                 (folder / f"{name}-{width}x{height}-{mode}.jpg").write_bytes(data)
+    for kind in RESHAPED:
+        (folder / f"reshaped-{kind}.jpg").write_bytes(reshaped(photo(96, 48), kind))
     hostile = (SHARED / "corpus" / "hostile").glob("*.jpg")
     return [*folder.glob("*.jpg"), *(path for path in hostile if path.stat().st_size < SMALL_BYTES)]
 

@@ -40,13 +40,14 @@ static int is_sensible(const requant_order *order) {
 
 static PyObject *requantise(PyObject *module, PyObject *positional, PyObject *named) {
     static char *names[] = {"data", "quality", "max_pixels", "max_scans", "memory_bytes", "orientation",
-                            "halve_chroma", "progressive", "thrift", "segments", NULL};
+                            "halve_chroma", "progressive", "thrift", "segments", "is_plain", NULL};
     requant_order order = {.orientation = 1, .halve_chroma = 1, .progressive = -1, .thrift = 1};
     unsigned long long max_pixels = 0, memory_bytes = 0; /* without limits everything is declined */
     Py_buffer data, segments = {0};
-    if (!PyArg_ParseTupleAndKeywords(positional, named, "y*i|$KiKipidy*:requantise", names, &data, &order.quality,
+    if (!PyArg_ParseTupleAndKeywords(positional, named, "y*i|$KiKipidy*p:requantise", names, &data, &order.quality,
                                      &max_pixels, &order.max_scans, &memory_bytes, &order.orientation,
-                                     &order.halve_chroma, &order.progressive, &order.thrift, &segments))
+                                     &order.halve_chroma, &order.progressive, &order.thrift, &segments,
+                                     &order.is_plain))
         return NULL;
     PyObject *made = NULL;
     if (is_sensible(&order)) {

@@ -7,7 +7,8 @@ class RequantError(ValueError): ...  # libjpeg stopped at the data or warned of 
 # A smaller JPEG, or the reason why this one is not for us: "cmyk", "edges", "precision" ….
 # `orientation` (EXIF's) is undone without loss; "edges" says that this size does not allow it. `progressive` is 0, 1,
 # or -1 for what is smaller. `segments` are whole marker segments (ICC, EXIF) to be written; the source's own are not.
-# `thrift` scales how much distortion a bit may cost. RequantError for broken data, MemoryError.
+# `thrift` scales how much distortion a bit may cost. `is_plain` reads with libjpeg alone, for comparison.
+# RequantError for broken data, MemoryError.
 def requantise(
     data: Buffer,
     quality: int,
@@ -20,6 +21,7 @@ def requantise(
     progressive: int = -1,
     thrift: float = 1.0,
     segments: Buffer = b"",
+    is_plain: bool = False,
 ) -> bytes | str: ...
 
 # The mean structural similarity of two grey images of one byte a pixel.

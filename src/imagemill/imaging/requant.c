@@ -93,13 +93,16 @@ static const char *colours_declined(const struct jpeg_decompress_struct *jpeg) {
     return jpeg->jpeg_color_space == JCS_YCbCr ? NULL : "colours";
 }
 
-static uint64_t coefficient_bytes(const struct jpeg_decompress_struct *jpeg) {
+/* What is kept a block: its coefficients, which of them are not zero, and what was chosen of them. */
+#define BLOCK_BYTES (sizeof(JBLOCK) + sizeof(uint64_t) + sizeof(block))
+
+static uint64_t all_blocks(const struct jpeg_decompress_struct *jpeg) {
     uint64_t blocks = 0;
     for (int number = 0; number < jpeg->num_components; number++) {
         const jpeg_component_info *one = &jpeg->comp_info[number];
         blocks += (uint64_t)one->width_in_blocks * one->height_in_blocks;
     }
-    return blocks * (sizeof(JBLOCK) + sizeof(block));
+    return blocks;
 }
 
 static void check(work *all) {
@@ -108,7 +111,8 @@ static void check(work *all) {
     if (jpeg->arith_code) decline(all, "arithmetic");
     if (colours) decline(all, colours);
     if ((uint64_t)jpeg->image_width * jpeg->image_height > all->order->max_pixels) decline(all, "pixels");
-    if (coefficient_bytes(jpeg) > all->order->memory_bytes) decline(all, "memory");
+    if (all_blocks(jpeg) * BLOCK_BYTES > all->order->memory_bytes) decline(all, "memory");
+    if (all_blocks(jpeg) > UINT32_MAX / TOKENS_A_BLOCK) decline(all, "memory"); /* `block.first` counts tokens */
 }
 
 /* Turning */
@@ -198,10 +202,17 @@ static unsigned target_step(int number, int at, int quality) {
     return step < 1 ? 1 : step > STEP_MOST ? STEP_MOST : step;
 }
 
+/* A component keeps the table that stood when its first scan began; before that there is the one that stands now. */
+static const JQUANT_TBL *table_of(const struct jpeg_decompress_struct *jpeg, int number) {
+    const jpeg_component_info *one = &jpeg->comp_info[number];
+    if (one->quant_table) return one->quant_table;
+    return one->quant_tbl_no >= 0 && one->quant_tbl_no < NUM_QUANT_TBLS ? jpeg->quant_tbl_ptrs[one->quant_tbl_no] : NULL;
+}
+
 /* The old steps bound the new ones: finer ones would spend bits on digits that are not there. A merged block's
  * coefficient k comes from the old k / 2, and the average of several values is finer than they are. */
 static void plan_steps(work *all, int number) {
-    const JQUANT_TBL *table = all->jpeg.comp_info[number].quant_table;
+    const JQUANT_TBL *table = table_of(&all->jpeg, number);
     plane *to = &all->image.plane[number];
     if (!table) decline(all, "tables");
     for (int at = 0; at < BLOCK; at++) {
@@ -247,27 +258,43 @@ static void *room_for(work *all, size_t number, size_t size) {
     return room;
 }
 
+static void make_lists(work *all, int number) {
+    plane *to = &all->image.plane[number];
+    to->rows = room_for(all, all->jpeg.comp_info[number].height_in_blocks, sizeof *to->rows);
+    to->blocks = room_for(all, (size_t)to->across * (size_t)to->down, sizeof *to->blocks);
+}
+
 /* libjpeg keeps whole images in memory (jmemnobs.c), so rows stay where they were once they have been asked for. */
 static void find_rows(work *all, jvirt_barray_ptr from, int number) {
     struct jpeg_decompress_struct *jpeg = &all->jpeg;
     plane *to = &all->image.plane[number];
-    const JDIMENSION rows = jpeg->comp_info[number].height_in_blocks;
-    to->rows = room_for(all, rows, sizeof *to->rows);
-    for (JDIMENSION row = 0; row < rows; row++)
+    for (JDIMENSION row = 0; row < jpeg->comp_info[number].height_in_blocks; row++)
         to->rows[row] = *jpeg->mem->access_virt_barray((j_common_ptr)jpeg, from, row, 1, FALSE);
-    to->blocks = room_for(all, (size_t)to->across * (size_t)to->down, sizeof *to->blocks);
+}
+
+static void read_with_libjpeg(work *all) {
+    picture *image = &all->image;
+    image->tokens.count = 0;
+    memset(image->tokens.seen, 0, sizeof image->tokens.seen);
+    jvirt_barray_ptr *coefficients = jpeg_read_coefficients(&all->jpeg);
+    for (int number = 0; number < image->planes; number++) {
+        plan_steps(all, number);
+        find_rows(all, coefficients[number], number);
+        if (!requant_choose(image, number, 0, image->plane[number].down)) longjmp(all->escape, 1);
+    }
 }
 
 static void convert(work *all, size_t bytes) {
     picture *image = &all->image;
-    jvirt_barray_ptr *coefficients = jpeg_read_coefficients(&all->jpeg);
     image->tokens.room = bytes / 4; /* a token is 6 bits or so, and half of the source goes; it grows where need be */
     image->tokens.at = room_for(all, image->tokens.room, sizeof(token));
     for (int number = 0; number < image->planes; number++) {
         plan_steps(all, number);
-        find_rows(all, coefficients[number], number);
-        if (!requant_choose(image, number)) longjmp(all->escape, 1);
+        make_lists(all, number);
     }
+    const reading how = all->order->is_plain ? READ_NOT : requant_read(&all->jpeg, image, all->order->max_scans);
+    if (how == READ_NO_MEMORY) longjmp(all->escape, 1);
+    if (how == READ_NOT) read_with_libjpeg(all);
     if (!requant_write(image, all->order, all->result)) longjmp(all->escape, 1);
     all->result->width = image->width;
     all->result->height = image->height;

@@ -26,6 +26,7 @@ typedef struct {
     int max_scans;        /* more are a bomb: each scan walks over the whole image */
     uint64_t max_pixels;  /* checked, as memory is, before anything is decoded */
     uint64_t memory_bytes;
+    int is_plain;         /* read with libjpeg alone: slower, for comparison */
     double thrift;        /* how many bits a bit of distortion must save; 0 keeps every coefficient */
     const uint8_t *segments; /* whole marker segments to put behind JFIF's: ICC, EXIF */
     size_t segments_bytes;

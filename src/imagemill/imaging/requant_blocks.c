@@ -56,16 +56,6 @@ typedef struct {
     float gain[BLOCK + 1];   /* how much less the distortion is with it */
 } candidates;
 
-static int lowest_bit(uint64_t value) {
-#if defined(__GNUC__)
-    return __builtin_ctzll(value);
-#else
-    int at = 0;
-    for (; !(value & 1); value >>= 1) at++;
-    return at;
-#endif
-}
-
 /* Scale a block to the new steps and say which coefficients come out large enough to be considered. */
 static uint64_t scale(const int16_t *in, const uint16_t *ratio, uint16_t *scaled) {
     uint64_t found = 0;
@@ -340,11 +330,11 @@ static int make_room(token_list *out) {
     return 1;
 }
 
-int requant_choose(picture *image, int number) {
+int requant_choose(picture *image, int number, int from, int until) {
     plane *one = &image->plane[number];
     const int is_merged = one->halves_x || one->halves_y;
     int16_t made[BLOCK], room[BLOCK];
-    for (int y = 0; y < one->down; y++)
+    for (int y = from; y < until && y < one->down; y++)
         for (int x = 0; x < one->across; x++) {
             const int16_t *in = made;
             if (!make_room(&image->tokens)) return 0;

@@ -68,10 +68,31 @@ static inline int bit_length(unsigned value) {
 #endif
 }
 
+static inline int lowest_bit(uint64_t value) {
+#if defined(__GNUC__)
+    return __builtin_ctzll(value);
+#else
+    int at = 0;
+    for (; !(value & 1); value >>= 1) at++;
+    return at;
+#endif
+}
+
 extern const uint8_t requant_natural[BLOCK]; /* the zigzag's k-th coefficient, in natural order */
 
-/* Fill `blocks` and `tokens` of a plane; 0: no memory. */
-int requant_choose(picture *image, int number);
+typedef enum {
+    READ_ALL,
+    READ_NOT, /* not for this reader: libjpeg's turn */
+    READ_NO_MEMORY
+} reading;
+
+struct jpeg_decompress_struct;
+
+/* Read an image, from where jpeg_read_header() stopped, and choose all of it. `rows` have room; they end as nothing. */
+reading requant_read(const struct jpeg_decompress_struct *jpeg, picture *image, int max_scans);
+
+/* Fill `blocks` and `tokens` of a plane's lines from one until before another; 0: no memory. */
+int requant_choose(picture *image, int number, int from, int until);
 
 /* Set what choosing needs, from the steps. */
 void requant_prepare(plane *one, double thrift);
