@@ -369,3 +369,4 @@ def test_children_that_cannot_start_are_reported(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
     with Pool(ImageSettings(), 1, tmp_path) as pool, pytest.raises(ImageError, match="no pool child can be started"):
         pool.compress(SMALL, Recipe())
+    assert "no pool child" in str(pool.trouble())

@@ -43,6 +43,11 @@ class Budget:
             self._used += amount if is_there else 0
             return is_there
 
+    def has(self, amount: int) -> bool:
+        """Say whether an amount is there now."""
+        with self._changed:
+            return self._used + amount <= self.limit
+
     def give(self, amount: int) -> None:
         """Give back what `takes` took."""
         with self._changed:

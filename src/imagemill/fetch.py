@@ -7,6 +7,7 @@ here, except for the two answers that say so themselves: nothing, and a web page
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http
 import re
@@ -132,7 +133,8 @@ class Fetcher:
             path.unlink(missing_ok=True)
             if isinstance(error, OSError):
                 detail = "the source could not be written to the spool: make room on the disk"
-                raise ImageError(ImageCode.STORAGE_FAILED, detail, cause=repr(error)) from error
+                cause = errno.errorcode.get(error.errno or 0, repr(error))
+                raise ImageError(ImageCode.STORAGE_FAILED, detail, cause=cause) from error
             raise
         return Fetched(path, size, digest.hexdigest())
 

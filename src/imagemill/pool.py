@@ -37,6 +37,7 @@ _LEAVE_S: Final = 10.0
 _BURIAL_S: Final = 10.0
 _KILL_S: Final = 5.0
 _HOPELESS: Final = 5
+_NO_CHILD: Final = "no pool child can be started"
 _SLOWEST_START_S: Final = 5.0
 _SENDS: Final = 3
 _REPLY_BYTES: Final = 1 << 26
@@ -127,6 +128,10 @@ class Pool:
         with self._changed:
             return [each.process.pid for each in self._children if each.is_ready and each.process.pid is not None]
 
+    def trouble(self) -> str | None:
+        """Say what keeps images from being compressed; None when nothing does."""
+        return _NO_CHILD if self._stillbirths >= _HOPELESS else None
+
     def compress(self, source: bytes | Path, recipe: Recipe) -> protocol.Compressed:
         """Compress one source, waiting for a free child. Files named in the answer belong to the caller.
 
@@ -194,7 +199,7 @@ class Pool:
                 if self._is_closed:
                     raise PoolClosed("the pool is closed")
                 if self._stillbirths >= _HOPELESS:
-                    raise ImageError(ImageCode.INTERNAL, "no pool child can be started", transient=True)
+                    raise ImageError(ImageCode.INTERNAL, _NO_CHILD, transient=True)
                 self._changed.wait()
             lent = self._idle.pop()  # last in, first out: its memory is warm
             lent.deadline = time.monotonic() + self._section.timeout_s

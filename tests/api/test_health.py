@@ -21,4 +21,5 @@ def test_one_part_that_cannot_is_enough(
     monkeypatch.setitem(site.ready, "disk", word)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["parts"] == {"database": "ok", "disk": word or "not ready"}

@@ -75,6 +75,54 @@ def test_no_sheet_is_begun_without_room(mill: Mill) -> None:
     assert nothing_is_left(mill)
 
 
+def test_a_sheet_whose_rows_will_not_fit_is_refused(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = mill.pipeline.intake()
+    intake.feed(SHEET.encode())
+    monkeypatch.setattr(intake._staging, "size_bytes", lambda: 1 << 60)
+    with pytest.raises(NoRoomError, match="MiB are needed"):
+        intake.accept(Submission(), owner="shop", filename="a.csv")
+    assert nothing_is_left(mill)
+
+
+def test_the_disk_is_looked_at_while_a_sheet_comes_in(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    intake = mill.pipeline.intake()
+    intake.feed(SHEET.encode())
+    mill.parts.room.note_full()
+    with pytest.raises(NoRoomError, match="could not be written"):
+        intake.feed(b"4;" + b"x" * (4 << 20))
+    intake.discard()
+    assert nothing_is_left(mill)
+
+
+def test_images_that_wait_keep_out_a_new_job_but_not_one_that_goes_on(mill: Mill) -> None:
+    job = mill.accept(SHEET)
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, max_open_images=2))
+    assert "2 images" in str(mill.pipeline.pressure())
+    with pytest.raises(NoRoomError, match="max_open_images is 2"):
+        mill.pipeline.intake()
+    mill.pipeline.intake(is_new=False).discard()
+    mill.work(job)
+    assert mill.pipeline.pressure() is None
+
+
+def test_a_place_is_given_back_however_an_intake_ends(mill: Mill) -> None:
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, max_uploads=1))
+    mill.accept(SHEET)
+    with pytest.raises(SheetError):
+        mill.accept(FAULTY)
+    mill.folders.spool.rmdir()
+    with pytest.raises(FileNotFoundError):
+        mill.pipeline.intake()
+    mill.folders.make()
+    intake = mill.pipeline.intake()
+    assert "max_uploads" in str(mill.pipeline.pressure())
+    with pytest.raises(NoRoomError, match="1 sheets"):
+        mill.pipeline.intake()
+    for _ in range(2):
+        intake.discard()
+    assert mill.pipeline.pressure() is None
+
+
 def test_a_callback_that_may_not_be_made_refuses_the_job(mill: Mill) -> None:
     mill.receiver.refused = {URL}
     with pytest.raises(RequestError) as caught:

@@ -1,11 +1,13 @@
 """Is it alive, and can it take work? For load balancers, systemd and people; no token needed."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from litestar import Response, get
 
 from imagemill.api.jobs import GivenParts
+
+RETRY_AFTER_S: Final = 10
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -38,7 +40,9 @@ def readyz(parts: GivenParts) -> Response[Readiness]:
     """Ask each part."""
     found = {name: _word(answer) for name, answer in parts.readiness().items()}
     readiness = Readiness(all(word == "ok" for word in found.values()), found)
-    return Response(readiness, status_code=200 if readiness.ready else 503)
+    if readiness.ready:
+        return Response(readiness, status_code=200)
+    return Response(readiness, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _word(answer: str | bool) -> str:  # noqa: FBT001 - what a part answers

@@ -36,6 +36,7 @@ GRACE_S: Final = 6.0
 # cores, 22-KB photographs: 622 images/s with two children, 726 with three.
 _SPARE_CHILDREN: Final = 1
 
+_DEAD_THREADS: Final = "threads of the queue have died; they are replaced"
 _ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})
 
 
@@ -131,7 +132,7 @@ class Appliance:
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),
-            room=Room((folders.root, self._outputs() or folders.root), settings.disk_reserve_mb),
+            room=Room((*folders.written(), self._outputs() or folders.root), settings.disk_reserve_mb),
             outage=self._outage,
             leases=self._leases,
             public_url=lambda: self.public_url,
@@ -165,8 +166,9 @@ class Appliance:
         return {
             "database": _answer(self.store.ping),
             "storage": self._outage.state(),
-            "workers": self.queue.check() or "threads of the queue have died; they are replaced",
-            "disk": self.parts.room.shortage() or True,
+            "workers": self._pool.trouble() or self.queue.check() or _DEAD_THREADS,
+            "disk": _answer(self.parts.room.shortage),
+            "pressure": _answer(self.pipeline.pressure),
         }
 
     def _outputs(self) -> Path | None:
@@ -203,11 +205,14 @@ def usable_cores() -> int:
 
 
 def _answer(question: Callable[[], object]) -> str | bool:
-    """Return True when a part answers, else its error in a sentence; readiness must never fail itself."""
+    """Return True when a part answers, its own words where it has some, else its error in a sentence.
+
+    Readiness must never fail itself.
+    """
     try:
-        question()
+        word = question()
     except OSError as error:
         return f"{error.strerror or error}"
     except StoreError as error:
         return error.detail
-    return True
+    return word if isinstance(word, str) else True

@@ -132,7 +132,7 @@ def announce(job: Job) -> None:
 
 def accept(appliance: Appliance, places: Places, submission: Submission, stop: stopping.Stop) -> Accepted:
     """Feed the sheet in; the job may be one that an earlier run began, or ended."""
-    intake = appliance.pipeline.intake()
+    intake = appliance.pipeline.intake(is_new=False)
     try:
         for data in read(places.sheet, stop):
             intake.feed(data)

@@ -51,14 +51,14 @@ class Queries:
         self._clock = clock
 
     def _rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with _translated():
+        with translated():
             return list(self._database.execute_sql(sql, params).fetchall())
 
     def _row(self, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:
         return next(iter(self._rows(sql, params)), None)
 
     def _touched(self, sql: str, params: Sequence[object] = ()) -> int:
-        with _translated():
+        with translated():
             return int(self._database.execute_sql(sql, params).rowcount)
 
     def _many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
@@ -66,7 +66,7 @@ class Queries:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _translated(), self._database.atomic():
+        with translated(), self._database.atomic():
             yield
 
     @contextmanager
@@ -84,7 +84,7 @@ class Queries:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Let no error of the libraries out but IntegrityError and its like, which are mistakes of ours."""
     try:
         yield

@@ -158,6 +158,10 @@ class Jobs(Repeats):
         rows = self._rows(f"SELECT id, images, priority FROM job WHERE {IS_WORKED} ORDER BY priority DESC, id")
         return [Accepted(id=row[0], images=row[1], priority=row[2]) for row in rows]
 
+    def open_images(self) -> int:
+        """Return how many images the jobs have that have not ended, those that are done included: no count of rows."""
+        return int(self._rows("SELECT coalesce(sum(images), 0) FROM job WHERE finished_at IS NULL")[0][0])
+
     def finish_idle_jobs(self) -> list[int]:
         """End the jobs whose last image was recorded but whose end was not; return the callbacks that are due."""
         idle = self._rows(f"SELECT id FROM job WHERE finished_at IS NULL AND NOT {IS_OPEN}")

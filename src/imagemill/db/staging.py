@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import peewee
 
 from imagemill.core.keys import host_number, host_of
+from imagemill.db.database import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,13 +53,19 @@ class Staging:
         )
         return [(int(row), int(first), str(value)) for row, first, value in rows.fetchall()]
 
+    def size_bytes(self) -> int:
+        """Return how large the file is, with what is still to be written."""
+        self._flush()
+        return self.path.stat().st_size
+
     def seal(self) -> None:
         """Join equal URLs to one image, named by its first place, and let go of the file for `Store.accept_job`."""
         self._flush()
-        self._database.execute_sql(
-            "CREATE TABLE ranked AS SELECT n, first_value(n) OVER (PARTITION BY url ORDER BY n) AS image_n,"
-            " count(*) OVER (PARTITION BY url) AS places FROM place"
-        )
+        with translated():
+            self._database.execute_sql(
+                "CREATE TABLE ranked AS SELECT n, first_value(n) OVER (PARTITION BY url ORDER BY n) AS image_n,"
+                " count(*) OVER (PARTITION BY url) AS places FROM place"
+            )
         self.close()
 
     def close(self) -> None:
@@ -69,7 +76,8 @@ class Staging:
 
     def _flush(self) -> None:
         connection = self._database.connection()
-        connection.executemany("INSERT INTO place VALUES (?, ?, ?, ?, ?)", self._pending)
-        connection.executemany("INSERT INTO serial VALUES (?, ?)", self._serials)
+        with translated():
+            connection.executemany("INSERT INTO place VALUES (?, ?, ?, ?, ?)", self._pending)
+            connection.executemany("INSERT INTO serial VALUES (?, ?)", self._serials)
         self._pending.clear()
         self._serials.clear()

@@ -6,10 +6,12 @@ performs them.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
+from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.intake import Accepted, Intake, Repeat
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
@@ -50,11 +52,21 @@ class Pipeline:
     def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
         self._parts = parts
         self._perform = perform
+        self._admission = Admission(parts)
         self.verbs = Verbs(parts, perform)
 
-    def intake(self) -> Intake:
-        """Begin to accept a sheet; NoRoomError when the disk is below its reserve."""
-        return Intake(self._parts, self._perform)
+    def intake(self, *, is_new: bool = True) -> Intake:
+        """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
+
+        Images that wait keep a new job out, but not one that may be continued (`is_new` false).
+        """
+        with ExitStack() as place:
+            self._admission.enter(place, is_new=is_new)
+            return Intake(self._parts, self._perform, place)
+
+    def pressure(self) -> str | None:
+        """Return what keeps a new job out beside the disk, in words for an operator; None when nothing does."""
+        return self._admission.pressure()
 
     def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
         """Take some images of a job under a lease."""

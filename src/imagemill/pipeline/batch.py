@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from imagemill.core import keys
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Output, Source
+from imagemill.pipeline.room import FULL
 
 if TYPE_CHECKING:
     from imagemill.db import Claim, Claimed
@@ -26,8 +27,7 @@ MOST_IMAGES: Final = 8
 MOST_BYTES: Final = 1 << 18
 """A batch is compressed when it has so many images, or bytes: about 10 ms of work, so others need not wait long."""
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in _FULL)
+_FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in FULL)
 
 
 class NoRoom(Exception):
@@ -154,7 +154,7 @@ class Batch:
         try:
             self._parts.storage.adopt(keys.file_name(key, made.format), Path(made.path))
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise NoRoom from error
             if self._parts.outage.explains(error):
                 raise StorageDown from error

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from imagemill.settings import Settings
 
 _MAX_FAULTS: Final = 1_000
+_CHECK_BYTES: Final = 4 << 20
+"""How often the disk is looked at while a sheet comes in."""
+_GROWTH: Final = 3
+"""Rows that were staged are ranked beside, written to the log, and from there to the database."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -47,8 +51,8 @@ class Repeat(msgspec.Struct, frozen=True):
 class Intake:
     """One sheet on its way in: `feed` … `feed`, then `accept`; `discard` when it ends otherwise (always allowed)."""
 
-    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None]) -> None:
-        parts.room.check()
+    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None], place: contextlib.ExitStack) -> None:
+        """Take over `place`, which is closed at the end."""
         self._parts = parts
         self._perform = perform
         self._folder = parts.folders.spool / f"intake-{secrets.token_hex(8)}"
@@ -58,12 +62,19 @@ class Intake:
         self._digest = hashlib.sha256()
         self._reader = SheetReader(rules(parts.settings))
         self._staging = Staging(self._folder / "staging.db")
+        self._unchecked_bytes = 0
+        self._place = place.pop_all()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the sheet; faults are collected, not raised."""
-        self._file.write(data)
+        """Take the next bytes of the sheet; faults are collected, not raised. NoRoomError when the disk fills up."""
+        with self._parts.room.watched():
+            self._file.write(data)
         self._digest.update(data)
         self._stage(self._reader.feed(data))
+        self._unchecked_bytes += len(data)
+        if self._unchecked_bytes >= _CHECK_BYTES:
+            self._parts.room.check()
+            self._unchecked_bytes = 0
 
     def accept(
         self,
@@ -99,6 +110,7 @@ class Intake:
             self._file.close()
         self._staging.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._place.close()
 
     def _stage(self, rows: Iterable[Row]) -> None:
         # Without a serial column the row number stands in, which cannot repeat.
@@ -153,7 +165,9 @@ class Intake:
             sheet_rows=self._reader.rows,
             created_at=now,
         )
-        self._keep_sheet(new.uid)
+        self._parts.room.check(_GROWTH * self._staging.size_bytes())
+        with self._parts.room.watched():
+            self._keep_sheet(new.uid)
         self._staging.seal()
         try:
             accepted = self._parts.store.accept_job(new, self._staging, key)

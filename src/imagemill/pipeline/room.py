@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from imagemill.core.errors import NoRoomError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _MIB = 1 << 20
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a write says where there is no room."""
+
+_NO_WRITE: Final = "disk: a file could not be written for want of room; free some space or raise the quota"
 
 FULL_S: Final = 5.0
 """After a write found no room, work pauses so long: a quota, or another disk, does not show in the free bytes."""
@@ -26,16 +33,17 @@ class Room:
         self._reserve_bytes = reserve_mb * _MIB
         self._full_until = 0.0
 
-    def shortage(self) -> str | None:
-        """Return what is short, in words for an operator; None when there is room."""
+    def shortage(self, more_bytes: int = 0) -> str | None:
+        """Return what is short, also after `more_bytes` more, in words for an operator; None when there is room."""
         if time.monotonic() < self._full_until:
-            return "disk: a file could not be written for want of room; free some space or raise the quota"
+            return _NO_WRITE
         for folder in self._folders:
             free_bytes = shutil.disk_usage(folder).free
-            if free_bytes < self._reserve_bytes:
+            if free_bytes < self._reserve_bytes + more_bytes:
+                needed = f"{more_bytes // _MIB} MiB are needed and " if more_bytes else ""
                 return (
-                    f"disk: {free_bytes // _MIB} MiB free, {self._reserve_bytes // _MIB} MiB are kept in reserve;"
-                    " free some space or lower disk_reserve_mb"
+                    f"disk: {free_bytes // _MIB} MiB free, {needed}{self._reserve_bytes // _MIB} MiB are kept in"
+                    " reserve; free some space or lower disk_reserve_mb"
                 )
         return None
 
@@ -43,8 +51,19 @@ class Room:
         """Take a write's word for it that there is no room."""
         self._full_until = time.monotonic() + FULL_S
 
-    def check(self) -> None:
-        """Refuse new work while there is none (NoRoomError)."""
-        shortage = self.shortage()
+    def check(self, more_bytes: int = 0) -> None:
+        """Refuse new work while there is none, or none for so many bytes more (NoRoomError)."""
+        shortage = self.shortage(more_bytes)
         if shortage:
             raise NoRoomError(shortage)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turn a write that found no room into a refusal (NoRoomError)."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.note_full()
+            raise NoRoomError(_NO_WRITE) from error

@@ -171,6 +171,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one more than cores")] = 0
     threads: Annotated[int, Meta(ge=1, le=256, description="threads that fetch and hand over")] = 16
     max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB
+    max_uploads: Annotated[int, Meta(ge=1, le=256, description="sheets coming in at a time")] = 8
+    max_open_images: Annotated[
+        int, Meta(ge=1, description="images of unfinished jobs beyond which new jobs are refused")
+    ] = 10_000_000
     max_rows: Annotated[int, Meta(ge=1, description="rows of a sheet")] = 2_000_000
     max_urls_per_cell: Annotated[int, Meta(ge=1, description="URLs in one cell")] = 200
     idempotency_s: Annotated[

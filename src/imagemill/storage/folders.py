@@ -53,6 +53,10 @@ class Folders(msgspec.Struct, frozen=True):
         """Held by the one appliance that uses this folder."""
         return self.root / "lock"
 
+    def written(self) -> tuple[Path, ...]:
+        """Return the folders that grow: each may be a disk of its own."""
+        return self.root, self.sheets, self.sources, self.spool
+
     def make(self) -> None:
         """Make what is missing, mode 0700."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
