@@ -226,7 +226,7 @@ def test_a_child_that_has_grown_is_replaced(made: Callable[..., Pool]) -> None:
     pool = made(workers=1, recycle_mb=64)
     pool.compress(SMALL, Recipe())
     assert pool.restarts == 0
-    pool.compress(written(Image.new("RGB", (2000, 2000)), "png"), Recipe())
+    pool.compress(written(Image.new("RGB", (2800, 2800)), "png"), Recipe())
     _until(lambda: pool.restarts == 1)
     assert pool.compress(SMALL, Recipe()).format == "jpeg"
 
