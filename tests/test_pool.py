@@ -66,7 +66,7 @@ def _is_alive(pid: int) -> bool:
 
 def _busy(pool: Pool) -> int:
     """Wait for one child to be deep in the slow image, and return its process id."""
-    _until(lambda: len(pool.pids()) == pool._workers and len(pool._idle) == pool._workers - 1)
+    _until(lambda: len(pool.pids()) == pool.workers and len(pool._idle) == pool.workers - 1)
     with pool._changed:
         (busy,) = {each.process.pid for each in pool._children} - {each.process.pid for each in pool._idle}
     assert busy is not None
@@ -76,7 +76,7 @@ def _busy(pool: Pool) -> int:
 
 
 def _slowly(pool: Pool, threads: ThreadPoolExecutor) -> Future[protocol.Compressed]:
-    _until(lambda: len(pool.pids()) == pool._workers)
+    _until(lambda: len(pool.pids()) == pool.workers)
     return threads.submit(pool.compress, SLOW, Recipe())
 
 

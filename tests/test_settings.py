@@ -302,7 +302,7 @@ def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     again = from_toml(home, "\n".join(lines))
     assert again.settings == defaults.settings
     assert "default" not in again.origins.values()
-    assert set(tomllib.loads(as_toml(defaults))) == {"fetch", "image", "callback", "sheet", "storage"}
+    assert set(tomllib.loads(as_toml(defaults))) == {"fetch", "image", "callback", "sheet", "storage", "estimate"}
 
 
 def test_loading_settings_imports_nothing_heavy() -> None:

@@ -82,7 +82,7 @@ class Pool:
 
     def __init__(self, section: ImageSettings, workers: int, spool: Path) -> None:
         self._section = section
-        self._workers = workers
+        self.workers = workers
         self._limits = protocol.Limits(section.max_pixels, section.formats, section.max_scans)
         self._stem = str(spool / f"made-{secrets.token_hex(6)}")
         self._numbers = itertools.count()
@@ -258,7 +258,7 @@ class Pool:
     def _start_missing(self) -> None:
         while not self._is_closed and time.monotonic() >= self._start_at:
             with self._changed:
-                missing = self._workers - sum(not (each.is_due or each.is_leaving) for each in self._children)
+                missing = self.workers - sum(not (each.is_due or each.is_leaving) for each in self._children)
             if missing <= 0:
                 return
             born = self._born()

@@ -106,9 +106,14 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
 
 @contextlib.contextmanager
 def running(
-    root: Path, settings: Settings, body_timeout_s: float = 30.0, storage: Storage | None = None
+    root: Path,
+    settings: Settings,
+    body_timeout_s: float = 30.0,
+    storage: Storage | None = None,
+    *,
+    works: bool = False,
 ) -> Iterator[Site]:
-    """Run a site in a folder."""
+    """Run a site in a folder; with `works` its pool compresses."""
     port = free_port()
     settings = msgspec.structs.replace(settings, data_dir=str(root), callback=CallbackSettings(allow=("127.0.0.0/8",)))
     folders = Folders(root=root)
@@ -119,16 +124,22 @@ def running(
     for token, scopes, owner in tokens:
         store.add_token(token, token, scopes=frozenset(scopes), owner=owner)
     fetcher = Fetcher(settings.fetch, folders.spool)
+    under = below(site, settings, fetcher)
     parts = api.Parts(
         settings=settings,
         store=store,
-        pipeline=Pipeline(below(site, settings, fetcher), site.steps.extend),
+        pipeline=Pipeline(under, site.steps.extend),
         storage=site.storage,
         readiness=lambda: site.ready,
         body_timeout_s=body_timeout_s,
         closing=site.closing,
     )
-    with contextlib.closing(store), contextlib.closing(fetcher), serving(api.create_app(parts), port):
+    with contextlib.ExitStack() as stack:
+        stack.callback(store.close)
+        stack.callback(fetcher.close)
+        if works:
+            stack.enter_context(under.pool)
+        stack.enter_context(serving(api.create_app(parts), port))
         yield site
 
 

@@ -28,6 +28,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         == document["components"]["securitySchemes"]["bearer"]
     )
     assert set(document["paths"]) == {
+        "/api/v1/estimate",
         "/api/v1/jobs",
         "/api/v1/jobs/{job_id}",
         "/api/v1/jobs/{job_id}/cancel",

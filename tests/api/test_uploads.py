@@ -29,11 +29,11 @@ BEGINNING = (
 
 @contextlib.contextmanager
 def half_an_upload(
-    site: Site, length: int = 10_000_000, more_headers: str = "", beginning: bytes = BEGINNING
+    site: Site, length: int = 10_000_000, more_headers: str = "", beginning: bytes = BEGINNING, path: str = JOBS
 ) -> Iterator[socket.socket]:
     """Begin an upload of `length` bytes and send some of them."""
     url = httpx.URL(site.url)
-    head = f"POST {JOBS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {length}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {length}\r\n"
     kind = "Content-Type: multipart/form-data; boundary=bb\r\n"
     with socket.create_connection((url.host, url.port or 0), timeout=5) as line:
         line.sendall((head + kind + more_headers + "\r\n").encode() + beginning)

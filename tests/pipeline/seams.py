@@ -48,6 +48,7 @@ class Press:
 
     def __init__(self, spool: Path) -> None:
         self.pressed: list[bytes] = []
+        self.workers = 2
         self.trouble: Callable[[bytes], object] = lambda data: None
         self.spool = spool
         self._numbers = itertools.count()

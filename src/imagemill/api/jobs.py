@@ -12,11 +12,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from imagemill.api.auth import NEEDS
-from imagemill.api.openapi import UploadOperation, refusals
+from imagemill.api.openapi import FormOperation, UploadOperation, refusals
 from imagemill.api.parts import Parts
 from imagemill.api.ranges import is_unchanged
-from imagemill.api.uploads import accept_upload
+from imagemill.api.uploads import accept_upload, estimate_upload
 from imagemill.core import keys
+from imagemill.core.estimate import Estimate
 from imagemill.core.job import Image, Job, with_links
 from imagemill.core.sheet import Fault
 from imagemill.core.states import ImageState, JobState
@@ -72,6 +73,23 @@ async def submit_sheet(request: Request[Caller, None, State], parts: GivenParts)
     accepted = await accept_upload(request, parts)
     job = AcceptedJob(**_fields(with_links(accepted.job)), warnings=accepted.warnings)
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}", "Retry-After": "1"})
+
+
+@post(
+    "/estimate",
+    status_code=200,
+    summary="Estimate what a sheet would cost",
+    description="Takes the same form as a job. A few images, drawn by lot, are really fetched and compressed, and what"
+    " they cost is extrapolated; `errors` are those of the sample. Nothing is queued and nothing is kept.",
+    response_description="What it would cost.",
+    operation_class=FormOperation,
+    responses=refusals(401, 403, 408, 413, 415, 422, 503),
+    opt={NEEDS: "submit"},
+    request_max_body_size=None,
+)
+async def estimate_sheet(request: Request[Caller, None, State], parts: GivenParts) -> Estimate:
+    """Estimate a sheet."""
+    return await estimate_upload(request, parts)
 
 
 @get(

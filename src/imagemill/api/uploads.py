@@ -6,7 +6,7 @@ The 202 is answered when the job is durable, never before; whatever ends otherwi
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
 from litestar import Request
@@ -16,6 +16,7 @@ from litestar.exceptions import ClientException
 from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
 from imagemill.api.form import OVERHEAD_BYTES, UploadForm, too_large
 from imagemill.api.parts import Parts
+from imagemill.core.estimate import Estimate
 from imagemill.db import Caller
 from imagemill.pipeline import Accepted, Intake, Repeat
 
@@ -39,15 +40,9 @@ class Upload:
         """Hand on some of the sheet."""
         await self._in_turn(lambda: self._intake.feed(data))
 
-    async def accept(self, parts: Parts, form: UploadForm, caller: Caller, key: str | None) -> Accepted:
-        """Make it a job; RequestError lists the form's faults, SheetError the sheet's."""
-
-        def accept() -> Accepted:
-            asked = submission(parts.settings, form.fields, form.errors)
-            repeat = Repeat(key, digest(form.fields)) if key else None
-            return self._intake.accept(asked, owner=caller.owner, filename=form.filename or "", repeat=repeat)
-
-        return await self._in_turn(accept)
+    async def finish(self, call: Callable[[Intake], T]) -> T:
+        """Have something made of it."""
+        return await self._in_turn(lambda: call(self._intake))
 
     async def discard(self) -> None:
         """Leave nothing; after `accept` there is nothing to leave."""
@@ -62,18 +57,60 @@ class Upload:
 
 
 async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> Accepted:
-    """Receive a multipart form and make its sheet a job."""
+    """Receive a multipart form and make its sheet a job; RequestError lists its faults, SheetError the sheet's."""
     key = idempotency_key(request.headers.getall(KEY_HEADER, []))
+
+    async def accept(upload: Upload, form: UploadForm) -> Accepted:
+        def accepted(intake: Intake) -> Accepted:
+            asked = submission(parts.settings, form.fields, form.errors)
+            repeat = Repeat(key, digest(form.fields)) if key else None
+            return intake.accept(asked, owner=request.user.owner, filename=form.filename or "", repeat=repeat)
+
+        return await upload.finish(accepted)
+
+    return await _received(request, parts, parts.pipeline.intake, accept)
+
+
+async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -> Estimate:
+    """Receive a multipart form and say what its sheet would cost; for who leaves meanwhile nothing more is fetched."""
+    gone = threading.Event()
+
+    async def estimate(upload: Upload, form: UploadForm) -> Estimate:
+        watcher = asyncio.create_task(_watch(request, gone))
+        try:
+            return await upload.finish(
+                lambda intake: intake.estimate(submission(parts.settings, form.fields, form.errors), gone.is_set)
+            )
+        finally:
+            gone.set()
+            watcher.cancel()
+
+    return await _received(request, parts, parts.pipeline.survey, estimate)
+
+
+async def _watch(request: Request[Caller, None, State], gone: threading.Event) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+async def _received(
+    request: Request[Caller, None, State],
+    parts: Parts,
+    begin: Callable[[], Intake],
+    finish: Callable[[Upload, UploadForm], Awaitable[T]],
+) -> T:
+    """Feed a form's sheet to an intake while it comes, and return what `finish` makes of both."""
     limit = parts.settings.max_upload_bytes
     form = UploadForm(_boundary(request), limit)
     if (request.content_length or 0) > limit + OVERHEAD_BYTES:
         raise too_large(limit)
-    upload = Upload(await asyncio.to_thread(parts.pipeline.intake))
+    upload = Upload(await asyncio.to_thread(begin))
     try:
         async for sheet in _batches(form, _body(request, parts.body_timeout_s)):
             await upload.feed(sheet)
         form.close()
-        return await upload.accept(parts, form, request.user, key)
+        return await finish(upload, form)
     finally:
         await upload.discard()
 

@@ -43,12 +43,14 @@ _ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})
 class Appliance:
     """Everything that runs, from settings. Use as a context manager, or `start` and `stop`.
 
-    With `web` false there is no server: the queue and the pool alone, for `imagemill run`.
+    With `web` false there is no server: the queue and the pool alone, for `imagemill run`. With `works` false no job
+    goes on either: what is left can estimate.
     """
 
-    def __init__(self, settings: Settings, *, web: bool = True) -> None:
+    def __init__(self, settings: Settings, *, web: bool = True, works: bool = True) -> None:
         self.settings = settings
         self._has_web = web
+        self._works = works
         self._stack = contextlib.ExitStack()
         self._port = settings.port
         self.folders = Folders(root=Path(settings.data_dir).absolute())
@@ -102,7 +104,8 @@ class Appliance:
         stack.callback(self._pool.kill)
         stack.callback(self._stop_work)
         self._pool.start()
-        self.queue.start(self.pipeline)
+        if self._works:
+            self.queue.start(self.pipeline)
 
     def _stop_work(self) -> None:
         self.parts.stopping.set()

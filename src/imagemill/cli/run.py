@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 import msgspec
 
-from imagemill.cli import console, progress, recipe_flags, stopping
+from imagemill.cli import console, estimate, progress, recipe_flags, stopping
 from imagemill.cli.footprint import undone_unless_kept, write_whole
 from imagemill.cli.paths import Places, places_of
+from imagemill.cli.source import read
 from imagemill.core.job import Job, Submission
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ STATE: Final = ".imagemill"
 """The folder of a run's state, inside the images folder."""
 
 OWNER: Final = "local"
-_READ_BYTES: Final = 1 << 18
 _LOOK_EVERY_S: Final = 0.2
 _LOOK_SHARE: Final = 10
 """Looking takes at most this part of the time: counting a million images is not free."""
@@ -53,6 +53,7 @@ _LOOK_SHARE: Final = 10
 @recipe_flags.recipe_flags
 @recipe_flags.sheet_flags
 @click.option("--workers", type=int, help="Pool children, 0 for one more than cores.  [default: 0]")
+@click.option("--estimate", "estimates", is_flag=True, help="Only say what it would cost, and leave nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @console.common_flags
 def run(
@@ -65,6 +66,7 @@ def run(
     on_failure: Literal["keep-url", "empty"],
     errors_column: bool,
     workers: int | None,
+    estimates: bool,
     as_json: bool,
     config: Path | None,
     **recipe: object,
@@ -85,7 +87,8 @@ def run(
         on_failure=on_failure,
         errors_column=errors_column,
     )
-    return tell(lambda: compress(settings, places, submission), as_json=as_json)
+    shown = estimate.show if estimates else show
+    return unless_refused(lambda: shown(settings, places, submission, as_json=as_json), as_json=as_json)
 
 
 def settings_of(settings: Settings, places: Places, public_url: str | None) -> Settings:
@@ -141,17 +144,6 @@ def accept(appliance: Appliance, places: Places, submission: Submission, stop: s
         intake.discard()
 
 
-def read(sheet: str, stop: stopping.Stop) -> Iterator[bytes]:
-    """Read a sheet by pieces; a signal ends it, also while nothing comes through a pipe."""
-    with click.open_file(sheet, "rb") as stream:
-        while True:
-            with stop.breaking():
-                data = stream.read(_READ_BYTES)
-            if not data:
-                return
-            yield data
-
-
 def wait(appliance: Appliance, job_id: str, stop: stopping.Stop) -> Job:
     """Show how far the job is until it ends or a signal comes; return it as it is then."""
     meter = progress.Meter()
@@ -173,15 +165,22 @@ def trouble(readiness: Mapping[str, str | bool]) -> str:
     return "; ".join(sentence for sentence in readiness.values() if isinstance(sentence, str))
 
 
-def tell(perform: Callable[[], Outcome], *, as_json: bool) -> int:
-    """Tell what came of it, or why the sheet was refused; return the exit code."""
+def show(settings: Settings, places: Places, submission: Submission, *, as_json: bool) -> int:
+    """Compress and tell what came of it; return the exit code."""
+    from imagemill.cli import report
+
+    result = compress(settings, places, submission)
+    report.tell(result, as_json=as_json)
+    return result.exit_code
+
+
+def unless_refused(perform: Callable[[], int], *, as_json: bool) -> int:
+    """Return the exit code of what was performed, or tell why the sheet was refused."""
     from imagemill.cli import report
     from imagemill.core.sheet import SheetError
 
     try:
-        result = perform()
+        return perform()
     except SheetError as error:
         report.tell_refusal(report.refusal(error), as_json=as_json)
         return console.ExitCode.FAILED
-    report.tell(result, as_json=as_json)
-    return result.exit_code

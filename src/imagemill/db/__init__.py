@@ -11,7 +11,7 @@ from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.lanes import Doors
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
-from imagemill.db.staging import Staging
+from imagemill.db.staging import Sampled, Staging
 from imagemill.db.store import Store
 from imagemill.db.tokens import FIRST, Caller, Name, TokenInfo, checked_name, new_token
 
@@ -31,6 +31,7 @@ __all__ = [
     "Name",
     "NewJob",
     "Record",
+    "Sampled",
     "Staging",
     "Store",
     "StoreError",

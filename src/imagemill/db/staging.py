@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import peewee
 
 from imagemill.core.keys import host_number, host_of
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH = 2_000
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """How many places and distinct URLs a sheet has, and some of the URLs."""
+
+    places: int
+    unique: int
+    urls: list[str]
 
 
 class Staging:
@@ -52,6 +61,17 @@ class Staging:
             (limit,),
         )
         return [(int(row), int(first), str(value)) for row, first, value in rows.fetchall()]
+
+    def sample(self, most: int) -> Sampled:
+        """Return how many places and distinct URLs there are, and at most so many of these, drawn by lot."""
+        self._flush()
+        with translated():
+            self._database.execute_sql("CREATE TABLE address AS SELECT DISTINCT url FROM place")
+            ((unique,),) = self._database.execute_sql("SELECT count(*) FROM address").fetchall()
+            rows = self._database.execute_sql(
+                "SELECT url FROM address WHERE rowid IN (SELECT rowid FROM address ORDER BY random() LIMIT ?)", (most,)
+            ).fetchall()
+        return Sampled(self.places, unique, [url for (url,) in rows])
 
     def size_bytes(self) -> int:
         """Return how large the file is, with what is still to be written."""

@@ -64,6 +64,12 @@ class Pipeline:
             self._admission.enter(place, is_new=is_new)
             return Intake(self._parts, self._perform, place)
 
+    def survey(self) -> Intake:
+        """Begin to take a sheet in for an estimate only; NoRoomError as `intake`, and when too many are being made."""
+        with ExitStack() as place:
+            self._admission.enter_estimate(place)
+            return Intake(self._parts, self._perform, place)
+
     def pressure(self) -> str | None:
         """Return what keeps a new job out beside the disk, in words for an operator; None when nothing does."""
         return self._admission.pressure()

@@ -22,6 +22,7 @@ class Admission:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._uploads = Budget(parts.settings.max_uploads)
+        self._estimates = Budget(parts.settings.estimate.at_once)
 
     def enter(self, place: ExitStack, *, is_new: bool) -> None:
         """Give a sheet a place among the uploads until `place` is closed; a new job also needs room in the queue."""
@@ -32,6 +33,14 @@ class Admission:
         if not self._uploads.takes(1):
             raise NoRoomError(self._crowd(), retry_after_s=_MOMENT_S)
         place.callback(self._uploads.give, 1)
+
+    def enter_estimate(self, place: ExitStack) -> None:
+        """Give an estimate its place too, until `place` is closed."""
+        self.enter(place, is_new=False)
+        if not self._estimates.takes(1):
+            message = f"pressure: {self._estimates.limit} estimates are being made, as many as estimate.at_once allows"
+            raise NoRoomError(f"{message}: try again soon", retry_after_s=_MOMENT_S)
+        place.callback(self._estimates.give, 1)
 
     def pressure(self) -> str | None:
         """Return what keeps a further sheet out, in words for an operator; None when it would be let in."""

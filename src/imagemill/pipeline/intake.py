@@ -15,6 +15,7 @@ from imagemill.core import keys
 from imagemill.core.job import Job, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.db import Key, KeyTaken, NewJob, Staging
+from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.losses import lose_missing
 from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
@@ -22,6 +23,7 @@ from imagemill.storage.local import flush_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from imagemill.core.estimate import Estimate
     from imagemill.core.sheet import Row
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
@@ -49,7 +51,10 @@ class Repeat(msgspec.Struct, frozen=True):
 
 
 class Intake:
-    """One sheet on its way in: `feed` … `feed`, then `accept`; `discard` when it ends otherwise (always allowed)."""
+    """One sheet on its way in: `feed` … `feed`, then `accept` or `estimate`.
+
+    `discard` when it ends otherwise; that is always allowed.
+    """
 
     def __init__(self, parts: Parts, perform: Callable[[list[Step]], None], place: contextlib.ExitStack) -> None:
         """Take over `place`, which is closed at the end."""
@@ -103,6 +108,21 @@ class Intake:
             return self._accepted(self._job_of(key) or self._insert(asked, owner, filename, key))
         finally:
             self.discard()
+
+    def estimate(self, submission: Submission, is_given_up: Callable[[], bool] = lambda: False) -> Estimate:
+        """Say what the sheet would cost as a job, and leave nothing; refused as `accept` would refuse it.
+
+        `is_given_up` is asked now and then whether anybody still wants to know.
+        """
+        try:
+            self._stage(self._reader.close())
+            self._check()
+            self._with_callback(submission)
+            sampled = self._staging.sample(self._parts.settings.estimate.samples)
+            place = self._place.pop_all()
+        finally:
+            self.discard()
+        return estimated(self._parts, sampled, submission.recipe, place, is_given_up)
 
     def discard(self) -> None:
         """Leave nothing on the disk."""

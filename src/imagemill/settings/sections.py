@@ -159,6 +159,14 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.url is not None and self.url.startswith("s3://")
 
 
+class EstimateSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `estimate`: saying beforehand what a sheet would cost."""
+
+    samples: Annotated[int, Meta(ge=1, le=100, description="images that are fetched and compressed for it")] = 8
+    timeout_s: Annotated[float, Meta(gt=0, le=600, description="seconds after which it tells what it has")] = 20.0
+    at_once: Annotated[int, Meta(ge=1, le=64, description="estimates made at a time")] = 2
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. Top-level names first, then the sections."""
 
@@ -188,4 +196,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     image: ImageSettings = ImageSettings()
     callback: CallbackSettings = CallbackSettings()
     sheet: SheetSettings = SheetSettings()
+    estimate: EstimateSettings = EstimateSettings()
     storage: StorageSettings = StorageSettings()
