@@ -31,6 +31,7 @@ class FakeStory:
         self.on_compress: Callable[[int], object] = lambda job_id: None
         self.on_claim: Callable[[int], object] = lambda job_id: None
         self.on_notify: Callable[[int], list[Step]] = lambda delivery_id: []
+        self.on_sweep: Callable[[int], list[Step]] = lambda _: []
         self.on_recover: Callable[[bool], list[Step]] = lambda at_start: []
         self._lock = threading.Lock()
 
@@ -60,6 +61,9 @@ class FakeStory:
         if at_start:
             self.told.append("start")
         return self.on_recover(at_start)
+
+    def sweep(self) -> list[Step]:
+        return self.on_sweep(0)
 
     def _more(self, job_id: int) -> list[Step]:
         return [Work(job_id, tasks=self.left[job_id])] if self.left[job_id] else []

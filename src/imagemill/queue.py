@@ -20,7 +20,7 @@ from huey.consumer import Consumer, Worker
 from huey.registry import Message
 from huey.serializer import Serializer
 
-from imagemill.pipeline.steps import Notify, Step, Work
+from imagemill.pipeline.steps import Notify, Step, Sweep, Work
 from imagemill.turns import Turns
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class Story(Protocol):
 
     def recover(self, *, at_start: bool = False) -> list[Step]:
         """Pick up what was interrupted."""
+
+    def sweep(self) -> list[Step]:
+        """Remove what nobody needs."""
 
 
 class _Envelope(msgspec.Struct, array_like=True):
@@ -135,12 +138,13 @@ class Queue:
         self._work_task: Any = self._huey.task(name="work")(self._work)
         self._wake_task: Any = self._huey.task(name="wake")(self._wake)
         self._notify_task: Any = self._huey.task(name="notify")(self._notify)
+        self._sweep_task: Any = self._huey.task(name="sweep")(self._sweep)
         self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
 
     def start(self, story: Story) -> None:
         """Recover, then run."""
         self._story = story
-        self.perform(story.recover(at_start=True))
+        self.perform([*story.recover(at_start=True), Sweep()])
         self._consumer = _Consumer(self._huey, workers=self._threads, check_worker_health=True)
         self._consumer.start()
 
@@ -177,6 +181,8 @@ class Queue:
         for step in steps:
             if isinstance(step, Notify):
                 self._enqueue(self._notify_task, step.delivery_id, step.delay_s, priority=100)
+            elif isinstance(step, Sweep):
+                self._enqueue(self._sweep_task, 0, 0)
             else:
                 self._ask_for_work(step)
 
@@ -239,9 +245,15 @@ class Queue:
 
     def _recover(self) -> None:
         try:
-            self.perform(self._running().recover())
+            self.perform([*self._running().recover(), Sweep()])
         except Exception:
             log.exception("recover failed; it is tried again in a minute")
+
+    def _sweep(self, _: int) -> None:
+        try:
+            self.perform(self._running().sweep())
+        except Exception:
+            log.exception("sweeping failed; it is tried again in a minute")
 
     def _running(self) -> Story:
         if self._story is None:

@@ -76,6 +76,15 @@ def test_finding_the_recent_reads_no_more_than_them(store: Store) -> None:
     assert [row[3] for row in plan] == ["SEARCH output USING INTEGER PRIMARY KEY (rowid<?)"]
 
 
+def test_who_has_lost_is_found_by_an_index(store: Store) -> None:
+    with store._transaction():
+        store._touched(module._LOST)
+        plan = [row[3] for row in store._rows(f"EXPLAIN QUERY PLAN {module._LOSE}")]
+        store._touched("DROP TABLE temp.lost")
+    assert "SEARCH i USING INDEX image_source (<expr>=?)" in plan
+    assert not [step for step in plan if step.startswith("SCAN image")], plan
+
+
 def test_only_done_images_have_outputs(store: Store, seeds: Seeds) -> None:
     job = seeds.images(3)
     claim = seeds.claim(job)

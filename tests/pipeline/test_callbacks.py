@@ -52,6 +52,7 @@ def test_attempts_follow_the_schedule_to_its_end(mill: Mill, job: Job, notify: N
     while steps := mill.pipeline.notify(notify.delivery_id):
         (step,) = steps
         assert mill.pipeline.notify(notify.delivery_id) == []  # not due: nobody is called
+        assert isinstance(step, Notify)
         waits.append(step.delay_s)
         mill.clock.now += step.delay_s
     assert len(mill.receiver.posted) == len(CALLBACK_DELAYS_S) == 10

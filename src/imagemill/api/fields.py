@@ -54,13 +54,6 @@ def _boolean(text: str, _: object) -> bool:
     return value
 
 
-def _refused_if_true(text: str, kind: object) -> bool:
-    """Refuse a promise that is not kept yet, rather than take it and break it."""
-    if _boolean(text, kind):
-        raise ValueError(text)
-    return False
-
-
 def _thumbnails(text: str, _: object) -> tuple[Thumbnail, ...]:
     sizes = tuple(dict.fromkeys(thumbnail(part) for part in text.split(",") if part.strip()))
     if len(sizes) > MAX_THUMBNAILS:
@@ -99,7 +92,7 @@ JOB_FIELDS: Final = {
         Literal["keep-url", "empty"], "What stands in the sheet for an image that failed.", "keep-url or empty", _plain
     ),
     "errors_column": Field(bool, "A further column with the error codes.", "true or false", _boolean),
-    "keep_original": Field(bool, "Keep the sources.", "false: sources are not kept by this version", _refused_if_true),
+    "keep_original": Field(bool, "Keep the sources as long as the job.", "true or false", _boolean),
     "callback_url": Field(
         Annotated[str, Meta(max_length=2048)],
         "Called when the job has ended.",

@@ -140,6 +140,7 @@ class Appliance:
             leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
+            sweeps=self._has_web,
         )
 
     @property

@@ -9,6 +9,7 @@ from imagemill.db.deliveries import Delivery
 from imagemill.db.images import MAIN, Claim, Claimed, Record
 from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.lanes import Doors
+from imagemill.db.leftovers import Leftover, Shelf
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.staging import Sampled, Staging
@@ -28,10 +29,12 @@ __all__ = [
     "JobFilter",
     "Key",
     "KeyTaken",
+    "Leftover",
     "Name",
     "NewJob",
     "Record",
     "Sampled",
+    "Shelf",
     "Staging",
     "Store",
     "StoreError",

@@ -16,13 +16,13 @@ _PAGE: Final = 5_000
 # The outputs of a source by one recipe are lost together: an image has all of them or is not done.
 _LOST: Final = "CREATE TEMP TABLE lost (source_sha256 TEXT, fingerprint TEXT, PRIMARY KEY (source_sha256, fingerprint))"
 
-# Reads all images, about a second for a million: an index on source_sha256 would cost every image that is recorded,
-# and this happens once after a power cut.
 _LOSE: Final = (
     f"UPDATE image SET state = '{target(Move.LOSE)}', attempts = 0, crashes = 0, next_attempt_at = 0,"
     " source_sha256 = NULL, source_bytes = NULL, output = NULL, output_bytes = NULL, ssim = NULL, seconds = NULL"
-    f" WHERE state IN ({', '.join(repr(state.value) for state in origins(Move.LOSE))})"
-    " AND (source_sha256, (SELECT fingerprint FROM job WHERE id = image.job_id)) IN (SELECT * FROM temp.lost)"
+    f" WHERE state IN ({', '.join(repr(state.value) for state in origins(Move.LOSE))}) AND (job_id, n) IN"
+    " (SELECT i.job_id, i.n FROM temp.lost l CROSS JOIN image i"
+    " ON substr(i.source_sha256, 1, 12) = substr(l.source_sha256, 1, 12) AND i.source_sha256 = l.source_sha256"
+    " JOIN job j ON j.id = i.job_id AND j.fingerprint = l.fingerprint)"
 )
 
 _REOPEN: Final = (
@@ -48,6 +48,12 @@ class Losses(Jobs):
                 if created_at < since:
                     return
                 yield keys.file_name(key, form)
+
+    def outputs_after(self, output_id: int, limit: int) -> tuple[list[str], int]:
+        """Return the stored names of the next outputs, and the last one's id: 0, to begin anew, when there were few."""
+        rows = self._rows("SELECT id, key, format FROM output WHERE id > ? ORDER BY id LIMIT ?", (output_id, limit))
+        names = [keys.file_name(key, form) for _, key, form in rows]
+        return names, rows[-1][0] if len(rows) == limit else 0
 
     def done_outputs(self, uid: str) -> Iterator[str]:
         """Return the stored names of a job's outputs, without thumbnails; in pages."""

@@ -17,7 +17,8 @@ from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
-from imagemill.pipeline.steps import Notify, Step, Work
+from imagemill.pipeline.steps import Notify, Step, Sweep, Work
+from imagemill.pipeline.sweep import Sweeper
 from imagemill.pipeline.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "Repeat",
     "Room",
     "Step",
+    "Sweep",
     "Verbs",
     "Work",
 ]
@@ -54,6 +56,7 @@ class Pipeline:
         self._perform = perform
         self._admission = Admission(parts)
         self.verbs = Verbs(parts, perform)
+        self._sweeper = Sweeper(parts)
 
     def intake(self, *, is_new: bool = True) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
@@ -115,6 +118,10 @@ class Pipeline:
         ended: list[Step] = [Notify(delivery) for delivery in over]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
+
+    def sweep(self) -> list[Step]:
+        """Remove a little of what nobody needs any more."""
+        return self._sweeper.sweep()
 
     def input_path(self, job: Job) -> Path:
         """Return the upload of a job, byte for byte."""

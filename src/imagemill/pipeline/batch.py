@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -18,7 +19,9 @@ from imagemill.core.job import Output, Source
 from imagemill.pipeline.room import FULL
 
 if TYPE_CHECKING:
-    from imagemill.db import Claim, Claimed
+    from collections.abc import Iterator
+
+    from imagemill.db import Claim, Claimed, Shelf
     from imagemill.fetch import Fetched
     from imagemill.imaging.protocol import Compressed, Made
     from imagemill.pipeline.parts import Parts
@@ -28,6 +31,8 @@ MOST_BYTES: Final = 1 << 18
 """A batch is compressed when it has so many images, or bytes: about 10 ms of work, so others need not wait long."""
 
 _FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in FULL)
+_REMOVAL_S: Final = 30.0
+_LOOK_S: Final = 0.05
 
 
 class NoRoom(Exception):
@@ -107,7 +112,8 @@ class Batch:
         sources = {entry.fetched.sha256: entry.fetched for entry in self._entries}
         made: dict[str, Result] = {}
         try:
-            made.update(self._known(list(sources)))
+            for sha256, known in self._known(list(sources)).items():
+                made[sha256] = self._with_original(sources[sha256], known)
             self._make([fetched for sha256, fetched in sources.items() if sha256 not in made], made)
         except StorageDown:
             self.is_refused = True
@@ -120,7 +126,7 @@ class Batch:
         results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe)
         try:
             for fetched, result in zip(unknown, results, strict=True):
-                made[fetched.sha256] = self._stored(fetched, result)
+                made[fetched.sha256] = self._with_original(fetched, self._stored(fetched, result))
         except BaseException:
             _remove(results)
             raise
@@ -151,8 +157,28 @@ class Batch:
 
     def _put(self, fetched: Fetched, made: Made) -> Output:
         key = keys.output_key(fetched.sha256, self._taken.fingerprint, made.name)
+        with self._storing("outputs", keys.file_name(key, made.format)) as name:
+            self._parts.storage.adopt(name, Path(made.path))
+        return Output(made.name, key, made.size, made.format, made.width, made.height)
+
+    def _with_original(self, fetched: Fetched, result: Result) -> Result:
+        """Keep the source of what is finished, where the job wants that."""
+        if isinstance(result, ImageError) or not self._taken.submission.keep_original:
+            return result
         try:
-            self._parts.storage.adopt(keys.file_name(key, made.format), Path(made.path))
+            with self._storing("originals", keys.source_name(fetched.sha256, result.source.format)) as name:
+                if not self._parts.originals.has(name):
+                    self._parts.originals.put(name, fetched.data)
+        except ImageError as error:
+            return error
+        return result
+
+    @contextmanager
+    def _storing(self, shelf: Shelf, name: str) -> Iterator[str]:
+        """Store a file of this name; ImageError, or NoRoom, where that fails."""
+        self._await_removal(shelf, name)
+        try:
+            yield name
         except OSError as error:
             if error.errno in FULL:
                 raise NoRoom from error
@@ -160,7 +186,14 @@ class Batch:
                 raise StorageDown from error
             message = "the output could not be stored; it is tried again"
             raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
-        return Output(made.name, key, made.size, made.format, made.width, made.height)
+
+    def _await_removal(self, shelf: Shelf, name: str) -> None:
+        """Wait while an older file of the name is being removed (db/leftovers.py, 3)."""
+        ends_at = time.monotonic() + _REMOVAL_S
+        while self._parts.store.is_going(shelf, name):
+            if self._parts.stopping.wait(_LOOK_S) or time.monotonic() > ends_at:
+                message = "an older file of the same name is still being removed; it is tried again"
+                raise ImageError(ImageCode.STORAGE_FAILED, message)
 
     def _for_want_of_room(self, error: ImageError) -> NoRoom | None:
         """Say whether an image failed because there is no room in the spool: as little its fault as in the storage."""

@@ -12,7 +12,7 @@ from imagemill.hosts import Hosts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imagemill.db import Store
+    from imagemill.db import Shelf, Store
     from imagemill.fetch import Fetcher
     from imagemill.pipeline.leases import Leases
     from imagemill.pipeline.outage import Outage
@@ -29,7 +29,8 @@ class Parts:
 
     `public_url` is where the API is reached from outside, without a final slash; `link` makes the address of a stored
     output from its name; `originals` has the sources that are kept (`core.keys.source_name`). `hosts` is what the
-    fetcher keeps to. `stopping` is set when images in hand are to be given back.
+    fetcher keeps to. `sweeps` where the storage is ours alone, so that files nobody speaks of may be removed.
+    `stopping` is set when images in hand are to be given back.
     """
 
     settings: Settings
@@ -48,3 +49,8 @@ class Parts:
     clock: Callable[[], float] = time.time
     hosts: Hosts = field(default_factory=Hosts)
     stopping: threading.Event = field(default_factory=threading.Event)
+    sweeps: bool = False
+
+    def shelf(self, name: Shelf) -> Storage:
+        """Return the storage that the database calls by this name."""
+        return self.storage if name == "outputs" else self.originals

@@ -23,4 +23,8 @@ class Notify(msgspec.Struct, frozen=True):
     delay_s: float = 0.0
 
 
-Step: TypeAlias = Work | Notify
+class Sweep(msgspec.Struct, frozen=True):
+    """Remove what nobody needs any more, for a second or so."""
+
+
+Step: TypeAlias = Work | Notify | Sweep

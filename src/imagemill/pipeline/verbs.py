@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imagemill.pipeline.steps import Notify, Work
+from imagemill.pipeline.steps import Notify, Sweep, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,6 +50,7 @@ class Verbs:
         """Forget a job: at once for everybody, its rows and files in the minutes after."""
         self._parts.store.delete_job(uid, owner)
         (self._parts.folders.sheets / uid).unlink(missing_ok=True)
+        self._perform([Sweep()])
 
     def _working(self, uid: str, job: Accepted) -> Job:
         self._perform([Work(job.id, job.priority)])

@@ -188,6 +188,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_s: Annotated[
         int, Meta(ge=60, le=30 * 86_400, description="seconds for which an Idempotency-Key is honoured")
     ] = 86_400
+    retention_days: Annotated[
+        int, Meta(ge=0, le=36_500, description="days after their end that jobs are deleted, 0 for never")
+    ] = 0
     disk_reserve_mb: Annotated[int, Meta(ge=0, description="free MiB below which work pauses")] = 512
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
         "info"
