@@ -70,6 +70,18 @@ class Queries:
             yield
 
     @contextmanager
+    def _step(self) -> Iterator[None]:
+        """Open one of many transactions in a row, and leave as long as it took to others before the next.
+
+        Whoever waits for the database only looks for it now and then (sqlite3_busy_timeout), and may miss short gaps
+        for seconds.
+        """
+        began_s = time.monotonic()
+        with self._transaction():
+            yield
+        time.sleep(time.monotonic() - began_s)
+
+    @contextmanager
     def _durable(self) -> Iterator[None]:
         """Open a transaction whose commit is on the disk when the block has ended.
 

@@ -97,7 +97,7 @@ class Leftovers(Queries):
         )
         if job is None:
             return None
-        with self._transaction():
+        with self._step():
             is_more = self._remove_images(job[0], job[2], keeps_sources=bool(job[3])) or self._remove_places(job[0])
             if not is_more:
                 self._remove_job(job[0], job[1])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
 from imagemill.core.errors import IllegalTransitionError, NotFoundError, RequestError
-from imagemill.core.states import MISSING, ImageState, Move, Verb, allowed, job_state, origins, target
+from imagemill.core.states import ImageState, Move, Verb, allowed, job_state, origins, target
 from imagemill.db.jobs import IS_DONE, IS_MISSING, IS_OPEN, Accepted, Jobs
 
 if TYPE_CHECKING:
@@ -33,10 +33,13 @@ _CANCELLABLE: Final = (
     " ORDER BY state DESC LIMIT ?"
 )
 
+_STATES: Final = ", ".join(repr(state.value) for state in origins(Move.RETRY))
+_RETRIABLE: Final = f"SELECT n FROM image WHERE job_id = ? AND n > ? AND state IN ({_STATES}) ORDER BY n LIMIT ?"
+
 _RETRY: Final = (
     f"UPDATE image SET state = '{target(Move.RETRY)}', attempts = 0, crashes = 0, next_attempt_at = 0,"
     " error_code = NULL, error_message = NULL, seconds = NULL"
-    f" WHERE job_id = ? AND state IN ({', '.join(repr(s.value) for s in origins(Move.RETRY))}) AND n IN ({{}})"
+    f" WHERE job_id = ? AND state IN ({_STATES}) AND n IN ({{}})"
 )
 
 _REOPEN: Final = (
@@ -93,7 +96,7 @@ class Verbs(Jobs):
             wanted = None if images is None else self._images_of(uid, job_id, images)
             n = self._retry_step(job_id, 0, wanted)
         while n is not None:
-            with self._transaction():
+            with self._step():
                 n = self._retry_step(job_id, n, wanted)
         return self._accepted(job_id)
 
@@ -136,7 +139,7 @@ class Verbs(Jobs):
     def _cancel_images(self, job_id: int) -> int | None:
         """Cancel the rest of a job in steps, unless somebody retries it meanwhile; return the callback that is due."""
         while self._row(f"SELECT 1 FROM job WHERE id = ? AND cancelled_at IS NOT NULL AND {IS_OPEN}", (job_id,)):
-            with self._transaction():
+            with self._step():
                 due = self._cancel_step(job_id)
             if due is not None:
                 return due
@@ -152,23 +155,21 @@ class Verbs(Jobs):
 
         Each step opens the job again: the images of the one before may have ended already.
         """
-        if wanted is None:
-            states = ", ".join(f"'{state}'" for state in sorted(MISSING))
-            found = self._rows(
-                f"SELECT n FROM image WHERE job_id = ? AND n > ? AND state IN ({states}) ORDER BY n LIMIT ?",
-                (job_id, after, STEP),
-            )
-            numbers: list[int] = [n for (n,) in found]
-        else:
-            numbers = [n for n in wanted if n > after][:STEP]
-        if not numbers:
-            return None
-        for start in range(0, len(numbers), _MARKS):
-            part = numbers[start : start + _MARKS]
-            self._touched(_RETRY.format(",".join("?" * len(part))), (job_id, *part))
-        if self._touched(_REOPEN, (job_id,)):
+        last = self._retry_all(job_id, after) if wanted is None else self._retry_some(job_id, after, wanted)
+        if last is not None and self._touched(_REOPEN, (job_id,)):
             self._take_back_untold(job_id)
-        return numbers[-1]
+        return last
+
+    def _retry_all(self, job_id: int, after: int) -> int | None:
+        params = (job_id, after, STEP)
+        row = self._row(f"SELECT max(n) FROM ({_RETRIABLE})", params)
+        self._touched(_RETRY.format(_RETRIABLE), (job_id, *params))
+        return row[0] if row else None
+
+    def _retry_some(self, job_id: int, after: int, wanted: Sequence[int]) -> int | None:
+        numbers = [n for n in wanted if n > after][:_MARKS]
+        self._touched(_RETRY.format(",".join("?" * len(numbers))), (job_id, *numbers))
+        return numbers[-1] if numbers else None
 
     def _images_of(self, uid: str, job_id: int, ids: Iterable[str]) -> list[int]:
         """Return the numbers of a job's images by their ids, sorted; RequestError where one is not of this job."""

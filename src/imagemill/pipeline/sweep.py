@@ -75,14 +75,11 @@ class Sweeper:
     def _remove_rows(self, ends_at: float) -> bool:
         """Remove deleted jobs' rows, and their sheets; say whether the time was too short."""
         while not self._is_over(ends_at):
-            began_s = time.monotonic()
             removal = self._parts.store.remove_rows()
             if removal is None:
                 return False
             if removal.is_whole:
                 (self._parts.folders.sheets / removal.uid).unlink(missing_ok=True)
-            # Whoever waits for the database looks for it now and then only: half of the time is theirs.
-            self._parts.stopping.wait(time.monotonic() - began_s)
         return True
 
     def _remove_leftovers(self, ends_at: float) -> bool:
