@@ -10,6 +10,9 @@ import msgspec
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState
 
+JobKind = Literal["sheet", "images"]
+"""What a client sent: a sheet, or images without one."""
+
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for beside the pictures: the recipe and the job's own settings (API.md)."""
@@ -70,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One submission and everything it causes."""
 
     id: str
-    kind: Literal["sheet", "images"]
+    kind: JobKind
     name: str
     owner: str
     state: JobState

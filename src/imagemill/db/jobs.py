@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from imagemill.core import keys
 from imagemill.core.errors import NotFoundError, RequestError
-from imagemill.core.job import Callback, Counts, Job, Submission, Volume
+from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
 from imagemill.db.repeats import Repeats
 
@@ -45,7 +45,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job about to be accepted; its places are in the staging file."""
 
     uid: str
-    kind: Literal["sheet", "images"]
+    kind: JobKind
     owner: str
     submission: Submission
     filename: str

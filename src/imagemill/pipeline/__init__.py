@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Job, Trial
+    from imagemill.core.job import Job, JobKind, Trial
     from imagemill.db import Claim
 
 __all__ = [
@@ -58,20 +58,20 @@ class Pipeline:
         self.verbs = Verbs(parts, perform)
         self._sweeper = Sweeper(parts)
 
-    def intake(self, *, is_new: bool = True) -> Intake:
+    def intake(self, kind: JobKind = "sheet", *, is_new: bool = True) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
 
         Images that wait keep a new job out, but not one that may be continued (`is_new` false).
         """
         with ExitStack() as place:
             self._admission.enter(place, is_new=is_new)
-            return Intake(self._parts, self._perform, place)
+            return Intake(self._parts, self._perform, place, kind)
 
-    def survey(self) -> Intake:
+    def survey(self, kind: JobKind = "sheet") -> Intake:
         """Begin to take a sheet in for an estimate only; NoRoomError as `intake`, and when too many are being made."""
         with ExitStack() as place:
             self._admission.enter_estimate(place)
-            return Intake(self._parts, self._perform, place)
+            return Intake(self._parts, self._perform, place, kind)
 
     def pressure(self) -> str | None:
         """Return what keeps a new job out beside the disk, in words for an operator; None when nothing does."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import keys
-from imagemill.core.job import Job, Submission
+from imagemill.core.job import Job, JobKind, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.db import Key, KeyTaken, NewJob, Staging
 from imagemill.pipeline.estimate import estimated
@@ -21,7 +21,7 @@ from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from imagemill.core.estimate import Estimate
     from imagemill.core.sheet import Row
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from imagemill.pipeline.steps import Step
     from imagemill.settings import Settings
 
+IMAGES_COLUMN: Final = "Input Image Urls"
 _MAX_FAULTS: Final = 1_000
 _CHECK_BYTES: Final = 4 << 20
 """How often the disk is looked at while a sheet comes in."""
@@ -53,11 +54,19 @@ class Repeat(msgspec.Struct, frozen=True):
 class Intake:
     """One sheet on its way in: `feed` … `feed`, then `accept` or `estimate`.
 
-    `discard` when it ends otherwise; that is always allowed.
+    `discard` when it ends otherwise; that is always allowed. A job of the kind `images` has a sheet too, which was
+    written by us (`images_sheet`): it keeps their order, and says what the client takes home.
     """
 
-    def __init__(self, parts: Parts, perform: Callable[[list[Step]], None], place: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        perform: Callable[[list[Step]], None],
+        place: contextlib.ExitStack,
+        kind: JobKind = "sheet",
+    ) -> None:
         """Take over `place`, which is closed at the end."""
+        self._kind: JobKind = kind
         self._parts = parts
         self._perform = perform
         self._folder = parts.folders.spool / f"intake-{secrets.token_hex(8)}"
@@ -65,7 +74,7 @@ class Intake:
         self._path = self._folder / "sheet"
         self._file = self._path.open("xb")
         self._digest = hashlib.sha256()
-        self._reader = SheetReader(rules(parts.settings))
+        self._reader = SheetReader(rules(parts.settings, kind))
         self._staging = Staging(self._folder / "staging.db")
         self._unchecked_bytes = 0
         self._place = place.pop_all()
@@ -177,7 +186,7 @@ class Intake:
         now = self._parts.clock()
         new = NewJob(
             uid=keys.job_id(int(now * 1000), secrets.randbits(42)),
-            kind="sheet",
+            kind=self._kind,
             owner=owner,
             submission=submission,
             filename=filename,
@@ -209,9 +218,19 @@ class Intake:
         flush_folder(self._parts.folders.sheets)
 
 
-def rules(settings: Settings) -> Rules:
-    """Return what a sheet must be, from the settings."""
+def images_sheet(urls: Iterable[str]) -> Iterator[bytes]:
+    """Yield the sheet of a job of images: one column, one address a row, quoted."""
+    yield f"{IMAGES_COLUMN}\r\n".encode()
+    for url in urls:
+        quoted = url.replace('"', '""')
+        yield f'"{quoted}"\r\n'.encode()
+
+
+def rules(settings: Settings, kind: JobKind = "sheet") -> Rules:
+    """Return what a job's sheet must be, from the settings; ours has one address a cell, with commas and all."""
     section = settings.sheet
+    if kind == "images":
+        return Rules(has_lists=False, max_rows=settings.max_rows, max_cell_chars=section.max_cell_chars)
     return Rules(
         required=section.required,
         unique=section.unique,

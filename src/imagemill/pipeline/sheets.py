@@ -50,7 +50,7 @@ def report(parts: Parts, job: Job) -> Iterator[bytes]:
 def _output_lines(parts: Parts, path: Path, job: Job) -> Iterator[bytes]:
     submission = parts.store.submission(job.id)
     fates = parts.store.fates(job.id)
-    reader = SheetReader(_without_limits(rules(parts.settings)))
+    reader = SheetReader(_without_limits(rules(parts.settings, job.kind)))
     is_begun = False
     for rows in _chunks(path, reader):
         writer = _writer(reader, submission)  # anew: one late letter may tell that the sheet is Windows-1252

@@ -40,6 +40,7 @@ class RowParser:
         self.url_count = 0
         self.header = header
         self._rules = rules
+        self._split = urls.split if rules.has_lists else _alone
         self._faults = faults
         self._warnings = warnings
         self._width = len(header.names)
@@ -49,9 +50,9 @@ class RowParser:
     def parse(self, number: int, raw: str, end: str, fields: list[str]) -> Row:
         header, count = self.header, len(fields)
         spilled = self._spilled(number, fields) if count > self._width else 0
-        written = urls.split(fields[header.input]) if header.input < count else []
+        written = self._split(fields[header.input]) if header.input < count else []
         if spilled:
-            written += chain.from_iterable(map(urls.split, fields[header.input + 1 :][:spilled]))
+            written += chain.from_iterable(map(self._split, fields[header.input + 1 :][:spilled]))
         if not written and not any(map(str.strip, fields)):
             return Row(number, raw, end, fields, "", "", [], [], is_blank=True)
         self.row_count += 1
@@ -116,6 +117,11 @@ class RowParser:
             else:
                 kept.append(url)
         return found, kept
+
+
+def _alone(cell: str) -> list[str]:
+    text = cell.strip()
+    return [text] if text else []
 
 
 def _text(fields: list[str], index: int) -> str:

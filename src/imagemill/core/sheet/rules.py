@@ -13,6 +13,7 @@ _CELLS_PER_RECORD: Final = 8
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Roles are `serial`, `product` and `input`.
 
+    With `has_lists` false each input cell is one address, whatever stands in it.
     A column in `required` must exist, and its cells must not be empty; the input column's may, unless it stands in
     `require_values` as well. `unique` is checked by the caller, who has an index (`duplicate_serial_fault`).
     """
@@ -20,6 +21,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     required: tuple[str, ...] = ("input",)
     require_values: tuple[str, ...] = ()
     unique: tuple[str, ...] = ("serial",)
+    has_lists: bool = True
     max_rows: int = 2_000_000
     max_urls_per_cell: int = 200
     max_cell_chars: int = 131_072
