@@ -40,6 +40,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/api/v1/jobs/{job_id}/output.csv",
         "/api/v1/jobs/{job_id}/report.csv",
         "/api/v1/jobs/{job_id}/events",
+        "/api/v1/jobs/{job_id}/images.zip",
         "/api/v1/jobs/{job_id}/deliveries",
         "/api/v1/jobs/{job_id}/redeliver",
         "/api/v1/callbacks/test",

@@ -1,5 +1,6 @@
 import csv
 import io
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -109,3 +110,19 @@ def test_a_strange_filename_is_survived(site: Site, client: httpx.Client) -> Non
     header = client.get(job["links"]["input"]).headers["content-disposition"]
     assert header.endswith("filename*=UTF-8''Pr%C3%A9s%20entaci%C3%B3n%20%CE%A9.tsv")
     assert site.leftovers() == []
+
+
+def test_the_pictures_come_as_one_zip_file(fresh: Site) -> None:
+    path = fresh.submit()["links"]["archive"]
+    with fresh.client() as client:
+        early = client.get(path)
+        assert (early.status_code, early.json()["code"]) == (409, "not_finished")
+        fresh.finish(failed=(2,))
+        for image in fresh.store.images(path.split("/")[4], None, 10, None)[0]:
+            for output in image.outputs:
+                fresh.storage.put(f"{output.key}.jpg", b"a picture")
+        answer = client.get(path)
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'filename="products-images.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        assert {name: file.read(name) for name in file.namelist()} == {"00002-1-a.jpg": b"a picture"}

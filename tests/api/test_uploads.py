@@ -52,7 +52,7 @@ def test_a_sheet_becomes_a_job(site: Site, client: httpx.Client) -> None:
     assert (job["state"], job["kind"], job["name"], job["recipe"]["quality"]) == ("pending", "sheet", "spring", 40)
     assert job["warnings"] == []
     assert job["created_at"].endswith("Z")
-    assert set(job["links"]) == {"self", "images", "input", "output", "report"}
+    assert set(job["links"]) == {"self", "images", "input", "output", "report", "archive"}
     assert isinstance(site.steps[0], Work)
     assert site.leftovers() == []
 

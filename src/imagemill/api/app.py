@@ -12,7 +12,7 @@ from litestar.middleware import DefineMiddleware
 from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
 from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
-from imagemill.api.downloads import download_input, download_output, download_report
+from imagemill.api.downloads import download_archive, download_input, download_output, download_report
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
@@ -37,6 +37,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     download_input,
     download_output,
     download_report,
+    download_archive,
     list_deliveries,
     redeliver,
     try_callback,

@@ -1,4 +1,4 @@
-"""A job's sheets: the one that came in, byte for byte, and the ones that are written while they are sent."""
+"""What a client takes home of a job: its sheet, byte for byte, and sheets and pictures written while they are sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,7 @@ from litestar.types import ASGIApp
 
 from imagemill.api.files import ServedFile
 from imagemill.api.jobs import GivenCaller, GivenParts
-from imagemill.api.openapi import DownloadOperation, refusals
+from imagemill.api.openapi import ArchiveOperation, DownloadOperation, refusals
 from imagemill.core.job import Job
 from imagemill.core.sheet.encoding import Decoder
 
@@ -74,6 +74,24 @@ def download_report(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUI
     return _stream(parts.pipeline.report(job), name, "utf-8")
 
 
+@get(
+    "/jobs/{job_id:uuid}/images.zip",
+    summary="Download all pictures",
+    description="The compressed pictures and thumbnails in one ZIP file, each once, named by row and place. Before the"
+    " end: 409, or `?partial=1`.",
+    operation_class=ArchiveOperation,
+    responses=refusals(401, 403, 404, 409, 422),
+    sync_to_thread=True,
+)
+def download_archive(
+    parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID], *, partial: Partial = False
+) -> Stream:
+    """Write the ZIP file."""
+    job = parts.store.job(str(job_id), caller.sees_only)
+    name = f"{_stem(parts.store.sheet_filename(job.id), job)}-images.zip"
+    return _stream(parts.pipeline.archive(job, partial=partial), name, media_type="application/zip")
+
+
 def content_disposition(filename: str) -> str:
     """Return the header that names a download (RFC 6266), for old clients in ASCII."""
     plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\%' else "_" for char in filename)
@@ -97,11 +115,11 @@ def _stem(filename: str, job: Job) -> str:
     return filename.rpartition(".")[0] or filename or job.id
 
 
-def _stream(pieces: Iterator[bytes], filename: str, charset: str) -> Stream:
+def _stream(pieces: Iterator[bytes], filename: str, charset: str = "utf-8", media_type: str = "text/csv") -> Stream:
     """Answer with what an iterator gives, from threads; its first piece is made before, so that it can still refuse."""
     first = _batch(pieces)
     headers = {"Content-Disposition": content_disposition(filename)}
-    return Stream(_batches(first, pieces), media_type="text/csv", encoding=charset, headers=headers)
+    return Stream(_batches(first, pieces), media_type=media_type, encoding=charset, headers=headers)
 
 
 async def _batches(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

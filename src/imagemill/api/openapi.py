@@ -105,9 +105,16 @@ class DownloadOperation(Operation):
 
     def __post_init__(self) -> None:
         """Replace the successful answer."""
-        schema = Schema(type=OpenAPIType.STRING)
-        content = {"text/csv": OpenAPIMediaType(schema=schema)}
-        self.responses = {**(self.responses or {}), "200": OpenAPIResponse(description="The sheet.", content=content)}
+        self.responses = {**(self.responses or {}), "200": _file("text/csv", "The sheet.")}
+
+
+@dataclass
+class ArchiveOperation(Operation):
+    """Documents a download as what it is: a ZIP file."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer."""
+        self.responses = {**(self.responses or {}), "200": _file("application/zip", "The pictures.")}
 
 
 @dataclass
@@ -116,8 +123,7 @@ class EventsOperation(Operation):
 
     def __post_init__(self) -> None:
         """Replace the successful answer; name the header."""
-        content = {"text/event-stream": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
-        stream = OpenAPIResponse(description="Events, until the job has ended.", content=content)
+        stream = _file("text/event-stream", "Events, until the job has ended.")
         self.responses = {**(self.responses or {}), "200": stream}
         last = Parameter(
             name="Last-Event-ID",
@@ -166,6 +172,11 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
         "responses": answers,
     }
     return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
+
+
+def _file(media_type: str, description: str) -> OpenAPIResponse:
+    content = {media_type: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+    return OpenAPIResponse(description=description, content=content)
 
 
 def _example(status: int, code: str, detail: str) -> object:

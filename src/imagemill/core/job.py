@@ -67,6 +67,7 @@ class Links(msgspec.Struct, frozen=True):
     input: str
     output: str
     report: str
+    archive: str
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +99,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def with_links(job: Job, base: str = "") -> Job:
     """Return the job with the addresses of its parts: absolute where `base` is, else relative to the root."""
     own = f"{base}/api/v1/jobs/{job.id}"
-    links = Links(own, f"{own}/images", f"{own}/input", f"{own}/output.csv", f"{own}/report.csv")
+    parts = ("images", "input", "output.csv", "report.csv", "images.zip")
+    links = Links(own, *(f"{own}/{part}" for part in parts))
     return msgspec.structs.replace(job, links=links)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PAGE = 5_000
+_OUTPUTS_PAGE = 500
 
 _IMAGES = (
     "SELECT p.n, p.sheet_row, p.position, i.url, i.state, i.attempts, i.next_attempt_at, i.error_code, i.error_message,"
@@ -69,6 +70,20 @@ class Places(Queries):
         outputs = self._outputs_of({row[9] for row in rows if row[9]}, fingerprint)
         page = [_image(uid, row, outputs.get(row[9], [])) for row in rows[:limit]]
         return page, str(rows[limit - 1][0]) if len(rows) > limit else None
+
+    def made_outputs(self, uid: str) -> Iterator[tuple[int, int, str, Output]]:
+        """Return (row, position, URL, output) of every output of a job's images, each image at its first place."""
+        (job_id, fingerprint), n = self._found(uid), 0
+        while rows := self._rows(
+            "SELECT i.n, p.sheet_row, p.position, i.url, i.source_sha256 FROM image i"
+            " JOIN place p ON p.job_id = i.job_id AND p.n = i.n"
+            " WHERE i.job_id = ? AND i.n > ? AND i.state = 'done' ORDER BY i.n LIMIT ?",
+            (job_id, n, _OUTPUTS_PAGE),
+        ):
+            outputs = self._outputs_of({row[4] for row in rows}, fingerprint)
+            for n, sheet_row, position, url, sha256 in rows:  # noqa: B007  the last n is where the next page begins
+                for output in outputs.get(sha256, []):
+                    yield sheet_row, position, url, output
 
     def settled_images(self, uid: str, after: int, limit: int) -> list[tuple[int, Image]]:
         """Return (revision, image) of images that ended after a revision, in the order they did.

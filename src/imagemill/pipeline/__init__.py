@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
+from imagemill.pipeline.archive import archive
 from imagemill.pipeline.intake import Accepted, Intake, Repeat
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
@@ -130,6 +131,10 @@ class Pipeline:
     def output_sheet(self, job: Job, *, partial: bool = False) -> Iterator[bytes]:
         """Return the same sheet with one column more, in pieces."""
         return sheets.output_sheet(self._parts, job, partial=partial)
+
+    def archive(self, job: Job, *, partial: bool = False) -> Iterator[bytes]:
+        """Return all pictures of a job as one ZIP file, in pieces."""
+        return archive(self._parts, job, partial=partial)
 
     def report(self, job: Job) -> Iterator[bytes]:
         """Return the report, in pieces."""

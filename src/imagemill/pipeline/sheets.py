@@ -36,10 +36,15 @@ def input_path(parts: Parts, job: Job) -> Path:
 
 def output_sheet(parts: Parts, job: Job, *, partial: bool = False) -> Iterator[bytes]:
     """Return the output sheet in pieces; memory stays flat. NotFinishedError before the end, unless `partial`."""
+    check_finished(job, partial=partial)
+    return _batched(_output_lines(parts, input_path(parts, job), job))
+
+
+def check_finished(job: Job, *, partial: bool) -> None:
+    """Refuse what is complete at the job's end only (NotFinishedError), unless a part will do."""
     if not job.is_finished and not partial:
         message = "the job is not finished: ask again after Retry-After seconds, or add ?partial=1 for what there is"
         raise NotFinishedError(message)
-    return _batched(_output_lines(parts, input_path(parts, job), job))
 
 
 def report(parts: Parts, job: Job) -> Iterator[bytes]:
