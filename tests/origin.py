@@ -52,6 +52,7 @@ class Origin:
         self.received: list[Received] = []
         self.answers: dict[str, bytes] = {}
         self.headers: dict[str, dict[str, str]] = {}
+        self.etag = '"first"'
         self.tunnel_to: tuple[str, int] | None = None
         self.connections = 0
         self.active = 0
@@ -230,6 +231,20 @@ class Exchange:
     def status(self) -> None:
         """`/status/418`."""
         self._reply(int(self._rest.partition("/")[0]), b"so be it")
+
+    def tagged(self) -> None:
+        """`/tagged/name.jpg`: the file under the origin's present `etag`, or 304 to whoever has that."""
+        tag = f"ETag: {self.origin.etag}"
+        if self.headers.get("if-none-match") == self.origin.etag:
+            return self._send(f"HTTP/1.1 304 Not Modified\r\n{tag}\r\n\r\n".encode())
+        return self._reply(200, self._data, tag)
+
+    def dated(self) -> None:
+        """`/dated/name.jpg`: the file of a January, asked for in May, or 304 to whoever has that of January."""
+        changed = "Mon, 05 Jan 2026 10:00:00 GMT"
+        if self.headers.get("if-modified-since") == changed:
+            return self._reply(304)
+        return self._reply(200, self._data, f"Last-Modified: {changed}", "Date: Tue, 05 May 2026 10:00:00 GMT")
 
     def busy(self) -> None:
         """`/busy/2/name.jpg`: 503 and a wait of 2 s the first time, then the file."""

@@ -29,7 +29,7 @@ pid {run}/pid;
 error_log {run}/error.log crit;
 events {{ worker_connections 1024; }}
 http {{
-    log_format uri '$request_uri';
+    log_format uri '$request_uri $status $body_bytes_sent';
     access_log {log};
     sendfile on;
     keepalive_requests 1000000;
@@ -99,6 +99,14 @@ class Nginx:
 
     def take_fetches(self) -> Counter[str]:
         """Return how often each path was asked for since the last call."""
-        fetches = Counter(self._log.read_text().split())
+        return Counter(path for path, _, _ in self._take())
+
+    def take_answers(self) -> tuple[Counter[int], int]:
+        """Return how often each status was answered since the last call, and how many bytes were sent."""
+        answers = self._take()
+        return Counter(int(status) for _, status, _ in answers), sum(int(sent) for _, _, sent in answers)
+
+    def _take(self) -> list[list[str]]:
+        lines = self._log.read_text().splitlines()
         self._log.write_text("")
-        return fetches
+        return [line.rsplit(" ", 2) for line in lines]

@@ -12,7 +12,7 @@ import pytest
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.retry import is_transient
-from imagemill.fetch import MEMORY_BYTES, Fetcher
+from imagemill.fetch import MEMORY_BYTES, Fetcher, validator_of
 from imagemill.hosts.host import FIRST_FAILURES
 from imagemill.settings import FetchSettings
 from tests.origin import Origin
@@ -178,3 +178,64 @@ def test_no_more_connections_to_a_host_than_set(origin: Origin, spool: Path) -> 
         fetcher.close()
     assert {one.sha256 for one in fetched} == {hashlib.sha256(SMALL).hexdigest()}
     assert fresh.connections <= 3
+
+
+DATE = "Mon, 05 Jan 2026 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("path", "validator"), [("/tagged/small.jpg", '"first"'), ("/dated/small.jpg", "Mon, 05 Jan 2026 10:00:00 GMT")]
+)
+def test_what_has_not_changed_is_not_sent_again(path: str, validator: str, origin: Origin, fetcher: Fetcher) -> None:
+    assert fetcher.fetch(origin.url + path).validator == validator
+    assert fetcher.refetch(origin.url + path, validator) is None
+    other = fetcher.refetch(origin.url + path, '"another"')
+    assert other is not None
+    assert (other.data, other.validator) == (SMALL, validator)
+    assert "if-none-match" in origin.headers[path]
+    fetcher.fetch(origin.url + path)
+    assert not {"if-none-match", "if-modified-since"} & origin.headers[path].keys()
+
+
+def test_a_validator_is_of_the_address_that_was_asked(origin: Origin, fetcher: Fetcher) -> None:
+    behind = f"{origin.url}/redirect/tagged/small.jpg"
+    assert fetcher.fetch(behind).validator == ""
+    fetched = fetcher.refetch(behind, '"first"')
+    assert fetched is not None
+    assert (fetched.data, fetched.validator) == (SMALL, "")
+    assert "if-none-match" not in origin.headers["/tagged/small.jpg"]
+
+
+def test_a_304_that_was_not_asked_for_is_an_error(origin: Origin, fetcher: Fetcher) -> None:
+    origin.answers["/unasked"] = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    for path in ("/unasked", "/redirect/unasked"):
+        assert failure(fetcher, origin.url + path).image_code is ImageCode.HTTP_STATUS
+    with pytest.raises(ImageError, match="304"):
+        fetcher.refetch(f"{origin.url}/redirect/unasked", '"first"')
+
+
+OLD, NEW = DATE, "Mon, 05 Jan 2026 10:00:30 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"etag": '"a-1"'}, '"a-1"'),
+        ({"etag": 'W/"weak"', "last-modified": OLD}, 'W/"weak"'),
+        ({"etag": '"' + 200 * "x" + '"'}, '"' + 200 * "x" + '"'),
+        ({"etag": '"' + 201 * "x" + '"'}, ""),
+        ({"etag": "bare"}, ""),
+        ({"etag": '"a" "b"'}, ""),
+        ({"etag": '"é"'}, ""),
+        ({"etag": "bare", "last-modified": OLD, "date": "Tue, 06 Jan 2026 10:00:00 GMT"}, OLD),
+        ({"last-modified": OLD}, ""),
+        ({"last-modified": OLD, "date": NEW}, ""),
+        ({"last-modified": NEW, "date": OLD}, ""),
+        ({"last-modified": "Mon, 30 Feb 2026 10:00:00 GMT", "date": OLD}, ""),
+        ({"last-modified": "yesterday", "date": OLD}, ""),
+        ({"last-modified": OLD + "\nX: y", "date": "Tue, 06 Jan 2026 10:00:00 GMT"}, ""),
+        ({}, ""),
+    ],
+)
+def test_only_a_validator_of_sane_form_is_kept(headers: dict[str, str], expected: str) -> None:
+    assert validator_of(headers) == expected

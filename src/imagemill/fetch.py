@@ -1,8 +1,8 @@
 """Fetches sources: one URL in, its bytes and their SHA-256 out, and an ImageError with its own code for all that fails.
 
 Bytes stay in memory up to 1 MiB, while all together are within `fetch.memory_mb`, and go to a file of the spool above
-that. Whether they are a picture is not judged
-here, except for the two answers that say so themselves: nothing, and a web page.
+that. Whether they are a picture is not judged here, except for the two answers that say so themselves: nothing, and a
+web page.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,15 @@ from imagemill.settings import FetchSettings
 MEMORY_BYTES: Final = 1 << 20
 """A larger source is a file in the spool."""
 
+_SETTLED_S: Final = 60
+
+# As RFC 9110 writes them (8.8.3, 5.6.7), at a sane length: they come from strangers, are kept, and are sent back.
+_ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{1,200}"')
+_MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_DATE = re.compile(
+    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (?:{_MONTHS}) (?:19|20)\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d GMT"
+)
+
 _WEB_PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype\s+html|html|head|body|script)\b",
     re.IGNORECASE | re.DOTALL,
@@ -41,12 +51,16 @@ _WEB_PAGE = re.compile(
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """A source: its bytes, or the path of its file in the spool. `forget` says that the bytes are let go of."""
+    """A source: its bytes, or the path of its file in the spool. `forget` says that the bytes are let go of.
+
+    `validator` is the ETag or the date by which its origin recognises it (`refetch`); empty where there is none.
+    """
 
     data: bytes | Path
     size: int
     sha256: str
     forget: Callable[[], None] = ExitStack().close
+    validator: str = ""
 
     def discard(self) -> None:
         """Remove the spool file, where there is one. May be called again."""
@@ -90,15 +104,30 @@ class Fetcher:
     def fetch(self, url: str) -> Fetched:
         """Return the source behind `url`, which is canonical (`web_url`); ImageError when there is none."""
         with self._hosts.visit(host_of(url)), self._client.get(url) as answer:
-            if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+            return self._source(url, answer)
+
+    def refetch(self, url: str, validator: str) -> Fetched | None:
+        """Return the source behind `url`, or None when it is still the one that `validator` came with."""
+        name = "If-None-Match" if validator.endswith('"') else "If-Modified-Since"
+        with self._hosts.visit(host_of(url)), self._client.get(url, {name: validator}) as answer:
+            if answer.status == http.HTTPStatus.NOT_MODIFIED and answer.url == url:
                 answer.drain()
-                raise _refused(answer)
-            return self._read(answer)
+                return None
+            return self._source(url, answer)
 
     def close(self) -> None:
         """Wake who waits for a host, and close the connections that are kept."""
         self._hosts.close()
         self._client.close()
+
+    def _source(self, url: str, answer: Answer) -> Fetched:
+        if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+            answer.drain()
+            raise _refused(answer)
+        fetched = self._read(answer)
+        # Behind a redirect the validator would be another address's.
+        is_direct = answer.url == url and answer.status == http.HTTPStatus.OK
+        return msgspec.structs.replace(fetched, validator=validator_of(answer.headers)) if is_direct else fetched
 
     def _read(self, answer: Answer) -> Fetched:
         chunks = answer.chunks()
@@ -148,6 +177,23 @@ def rules(section: FetchSettings, threads: int = 16) -> Rules:
         probes=max(1, section.retries),
         pause_s=section.host_pause_s,
     )
+
+
+def validator_of(headers: Mapping[str, str]) -> str:
+    """Return the ETag of an answer, or else its date of change; empty where neither is to be relied upon.
+
+    A date is believed when the answer is a minute younger: within a second a file may change twice (RFC 9110, 8.8.2.2).
+    """
+    etag, changed, said = (headers.get(name, "") for name in ("etag", "last-modified", "date"))
+    if _ETAG.fullmatch(etag):
+        return etag
+    if not (_DATE.fullmatch(changed) and _DATE.fullmatch(said)):
+        return ""
+    try:
+        age = parsedate_to_datetime(said) - parsedate_to_datetime(changed)
+    except ValueError:  # 30 Feb
+        return ""
+    return changed if age.total_seconds() >= _SETTLED_S else ""
 
 
 def _check_beginning(data: bytes, host: str) -> None:

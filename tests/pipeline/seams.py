@@ -31,6 +31,13 @@ class Origin:
         self.answers: dict[str, list[Answer]] = {}
         self.fetched: list[str] = []
         self.before: Callable[[str], object] = lambda url: None
+        self.validators: dict[str, str] = {}
+        self.refetched: list[tuple[str, str]] = []
+
+    def refetch(self, url: str, validator: str) -> Fetched | None:
+        """Answer that nothing has changed when the validator is still the one of `validators`."""
+        self.refetched.append((url, validator))
+        return None if self.validators.get(url) == validator else self.fetch(url)
 
     def fetch(self, url: str) -> Fetched:
         self.before(url)
@@ -40,7 +47,7 @@ class Origin:
         if isinstance(answer, Exception):
             raise answer
         data = answer.read_bytes() if isinstance(answer, Path) else answer
-        return Fetched(answer, len(data), hashlib.sha256(data).hexdigest())
+        return Fetched(answer, len(data), hashlib.sha256(data).hexdigest(), validator=self.validators.get(url, ""))
 
 
 class Press:

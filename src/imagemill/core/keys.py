@@ -84,6 +84,11 @@ def source_name(source_sha256: str, image_format: str) -> str:
     return f"{source_sha256}.{EXTENSIONS[image_format]}"
 
 
+def url_key(url: str) -> bytes:
+    """Return what stands for an address where many are remembered: nobody can find two that share it."""
+    return hashlib.blake2b(url.encode(), digest_size=16).digest()
+
+
 def host_of(url: str) -> str:
     """Return the host of a canonical URL (`web_url`) as politeness knows it: with its port, where that is written."""
     return url.split("/", 3)[2] if "://" in url else ""

@@ -12,6 +12,7 @@ from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
 from imagemill.db.jobs import IS_WORKED, Jobs
 from imagemill.db.lanes import OPEN, Doors, Lanes
+from imagemill.db.validators import Validators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +60,7 @@ class Claim(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one claimed image: done (source and outputs), failed (error), or postponed (error and a time).
 
-    With `is_attempt` false it waits for that time untried.
+    With `is_attempt` false it waits for that time untried. `validator` is what the origin said of the source.
     """
 
     n: int
@@ -69,6 +70,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_attempt: bool = True
     source: Source | None = None
     outputs: list[Output] = []
+    validator: str = ""
 
     @property
     def move(self) -> Move:
@@ -80,7 +82,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return Move.FAIL if self.next_attempt_at is None else Move.POSTPONE
 
 
-class Images(Jobs, Lanes):
+class Images(Jobs, Lanes, Validators):
     """Queries about single images."""
 
     def claim_images(
@@ -134,6 +136,8 @@ class Images(Jobs, Lanes):
             held = self._held(claim, [record.n for record in records])
             kept = [record for record in records if record.n in held]
             self._keep_outputs(claim, kept)
+            urls = {image.n: image.url for image in claim.images}
+            self._remember((urls[r.n], r.validator, r.source.sha256) for r in kept if r.source)
             for move, write in (
                 (Move.COMPLETE, self._complete),
                 (Move.FAIL, self._fail),

@@ -97,6 +97,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # Only what was postponed: few, and most images never.
         "CREATE INDEX image_postponed ON image (next_attempt_at) WHERE state = 'pending' AND next_attempt_at > 0",
     ),
+    (
+        # The id tells what was used last: `forget_fetched` keeps the newest. `validator` is an ETag or a date.
+        """CREATE TABLE fetched (
+            id INTEGER PRIMARY KEY, url BLOB NOT NULL UNIQUE, validator TEXT NOT NULL, sha256 BLOB NOT NULL)""",
+    ),
 )
 
 

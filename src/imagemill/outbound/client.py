@@ -77,7 +77,7 @@ class Client:
 
     @contextmanager
     def get(self, url: str, headers: dict[str, str] | None = None) -> Iterator[Answer]:
-        """Give the answer behind at most `max_redirects` redirects. `headers` never leave the first host."""
+        """Give the answer behind at most `max_redirects` redirects. `headers` go with the first request only."""
         deadline = None
         for _ in range(self._limits.max_redirects + 1):
             request = httpx.Request("GET", url, headers=self._with(headers))
@@ -88,9 +88,7 @@ class Client:
                 deadline = answer.deadline
                 target = answer.next_url()
                 answer.drain()
-            if not target.startswith(f"{request.url.scheme}://{request.url.netloc.decode()}/"):
-                headers = None
-            url = target
+            url, headers = target, None
         detail = f"{request.url.host} redirects more than {self._limits.max_redirects} times: write the final address"
         raise ImageError(ImageCode.TOO_MANY_REDIRECTS, detail)
 

@@ -111,6 +111,7 @@ class Pipeline:
             self._forget_strays()
         store.release_leases(before=None if at_start else self._parts.clock())
         store.forget_keys()
+        store.forget_fetched(self._parts.settings.fetch.remember_urls)
         if at_start and not self._parts.storage.is_durable:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
         store.hasten_images(retry.LONGEST_WAIT_S)

@@ -48,6 +48,7 @@ class Finished(NamedTuple):
 
     source: Source
     outputs: list[Output]
+    validator: str = ""
 
 
 Result: TypeAlias = Finished | ImageError
@@ -67,6 +68,8 @@ class Batch:
         self._taken = taken
         self._entries: list[_Entry] = []
         self.is_refused = False
+        self._unchanged: list[tuple[Claimed, float, Finished]] = []
+        self._before = self._seen_before() if parts.settings.fetch.remember_urls else {}
 
     @property
     def is_full(self) -> bool:
@@ -76,17 +79,22 @@ class Batch:
     def fetch(self, image: Claimed) -> None:
         """Download one source; ImageError where that fails, NoRoom where it cannot be kept."""
         started = time.monotonic()
+        before = self._before.get(image.url)
         try:
-            fetched = self._parts.fetcher.fetch(image.url)
+            fetched = self._fetched(image.url, before)
         except ImageError as error:
             if full := self._for_want_of_room(error):
                 raise full from error
             raise
-        self._entries.append(_Entry(image, fetched, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        if isinstance(fetched, Finished):
+            self._unchanged.append((image, seconds, fetched))
+        else:
+            self._entries.append(_Entry(image, fetched, seconds))
 
     def images(self) -> list[Claimed]:
         """Return the images that are fetched and not yet compressed."""
-        return [entry.image for entry in self._entries]
+        return [*(image for image, _, _ in self._unchanged), *(entry.image for entry in self._entries)]
 
     def compress(self) -> list[tuple[Claimed, float, Result]]:
         """Compress and put what is fetched; return images, the seconds each took, and what became of it."""
@@ -94,10 +102,11 @@ class Batch:
         results = self._made() if self._entries else {}
         share = (time.monotonic() - started) / max(1, len(self._entries))
         done = [
-            (image, seconds + share, results[fetched.sha256])
+            (image, seconds + share, _from(fetched, results[fetched.sha256]))
             for image, fetched, seconds in self._entries
             if fetched.sha256 in results
         ]
+        done += self._confirmed()
         self.discard()
         return done
 
@@ -105,7 +114,38 @@ class Batch:
         """Let go of the sources."""
         for entry in self._entries:
             entry.fetched.discard()
-        self._entries = []
+        self._entries, self._unchanged = [], []
+
+    def _seen_before(self) -> dict[str, Finished]:
+        """Return what was made of the last answers of these addresses: an origin need only say that it still holds."""
+        remembered = self._parts.store.remembered([image.url for image in self._taken.images])
+        known = self._still_stored([sha256 for _, sha256 in remembered.values()])
+        return {
+            url: known[sha256]._replace(validator=validator)
+            for url, (validator, sha256) in remembered.items()
+            if sha256 in known
+        }
+
+    def _fetched(self, url: str, before: Finished | None) -> Fetched | Finished:
+        if before is None:
+            return self._parts.fetcher.fetch(url)
+        return self._parts.fetcher.refetch(url, before.validator) or before
+
+    def _confirmed(self) -> list[tuple[Claimed, float, Result]]:
+        """Return what has not changed; an image whose output has gone since we looked is to be fetched after all."""
+        known = self._still_stored([finished.source.sha256 for _, _, finished in self._unchanged])
+        return [
+            (image, seconds, finished if finished.source.sha256 in known else _gone())
+            for image, seconds, finished in self._unchanged
+            if not self.is_refused
+        ]
+
+    def _still_stored(self, sources: list[str]) -> dict[str, Finished]:
+        try:
+            return self._known(sources) if sources else {}
+        except StorageDown:
+            self.is_refused = True
+            return {}
 
     def _made(self) -> dict[str, Result]:
         """Return what became of each source, by its key, but for those that a storage which is down did not take."""
@@ -199,6 +239,16 @@ class Batch:
         """Say whether an image failed because there is no room in the spool: as little its fault as in the storage."""
         is_full = error.cause in _FULL_NAMES or self._parts.room.shortage() is not None
         return NoRoom() if error.image_code is ImageCode.STORAGE_FAILED and is_full else None
+
+
+def _gone() -> ImageError:
+    message = "its output has gone while its origin was asked: it is fetched and made again"
+    return ImageError(ImageCode.STORAGE_FAILED, message, is_attempt=False)
+
+
+def _from(fetched: Fetched, result: Result) -> Result:
+    """Return the result with what its origin said; images of equal bytes share one, and may have other origins."""
+    return result._replace(validator=fetched.validator) if isinstance(result, Finished) else result
 
 
 def _remove(results: list[Compressed | ImageError]) -> None:

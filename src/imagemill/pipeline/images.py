@@ -212,7 +212,13 @@ def _persist(parts: Parts, taken: Claim, records: list[Record], returned: list[i
 def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> Record:
     if isinstance(result, ImageError):
         return _setback(parts, image, result, seconds)
-    return Record(n=image.n, seconds=round(seconds, 4), source=result.source, outputs=result.outputs)
+    return Record(
+        n=image.n,
+        seconds=round(seconds, 4),
+        source=result.source,
+        outputs=result.outputs,
+        validator=result.validator,
+    )
 
 
 def _jitter() -> float:

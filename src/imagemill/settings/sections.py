@@ -65,6 +65,9 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_base_s: Annotated[
         float, Meta(gt=0, le=600, description="first wait before a further attempt, doubled each time")
     ] = 1.0
+    remember_urls: Annotated[
+        int, Meta(ge=0, le=100_000_000, description="addresses whose last answer is remembered, about 100 bytes each")
+    ] = 1_000_000
     user_agent: Annotated[str, Meta(min_length=1, description="User-Agent sent to origins")] = "imagemill"
     proxy: Annotated[Address | None, Meta(description="HTTP proxy for sources; the environment's is ignored")] = None
 
