@@ -127,7 +127,7 @@ def test_transparency_of_a_palette_and_of_a_single_colour() -> None:
 
 
 def test_resizing_does_not_darken_transparent_edges() -> None:
-    image = opened(compressed(written(cut_out(800, 600), "png"), max_width=83).data)
+    image = opened(compressed(written(cut_out(800, 600), "png"), max_width=83).data).convert("RGBA")
     visible = [pixel[:3] for _, pixel in image.getcolors(10000) or [] if isinstance(pixel, tuple) and pixel[3] > 40]
     assert visible
     assert all(red > 190 for red, *_ in visible)

@@ -11,7 +11,7 @@ import msgspec
 
 from imagemill.core.recipe import Recipe
 
-CODEC_VERSION: Final = "rq2"
+CODEC_VERSION: Final = "rq3"
 """Part of every output key: raised whenever equal input would give other bytes."""
 
 HOST_BITS: Final = 48

@@ -46,6 +46,18 @@ def without_idle_colour(image: Image.Image) -> Image.Image:
     return grey if image.mode == "RGB" else Image.merge("LA", (grey, image.getchannel("A")))
 
 
+def without_hidden_colours(image: Image.Image) -> Image.Image:
+    """Return the image with nothing behind what is clear: a cut-out's whole background may be there, unseen."""
+    if image.mode not in _ALPHA_MODES:
+        return image
+    clear = image.getchannel("A").point(lambda value: 0 if value else _EIGHT_MAX)
+    if not clear.getbbox():
+        return image
+    bare = image.copy()
+    bare.paste((0,) * len(image.getbands()), mask=clear)
+    return bare
+
+
 def flattened(image: Image.Image, background: str) -> Image.Image:
     """Lay the image on the background colour, so that transparency never turns black."""
     if image.mode not in _ALPHA_MODES:

@@ -39,11 +39,13 @@ def describe() -> dict[str, str]:
     """Return name, version and the versions of the codecs inside. Loads Pillow's core, decodes nothing."""
     from PIL import features  # noqa: PLC0415 — `check` and `name` stay light
 
-    from imagemill.imaging import coefficients  # noqa: PLC0415 — as above
+    from imagemill.imaging import coefficients, palette  # noqa: PLC0415 — as above
 
     codecs = {label: str(features.version(feature)) for feature, label in _CODECS.items() if features.check(feature)}
     without = "absent: JPEGs take the slower way through pixels"
-    return {"engine": name(), "version": _pil_version(), "requantiser": coefficients.library() or without, **codecs}
+    requantiser = coefficients.library() or without
+    palettes = "built" if palette.IS_BUILT else "absent: a PNG gets a palette only where that loses nothing"
+    return {"engine": name(), "version": _pil_version(), "requantiser": requantiser, "palettes": palettes, **codecs}
 
 
 def _pil_version() -> str:

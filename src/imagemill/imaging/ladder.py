@@ -13,7 +13,7 @@ from PIL import Image
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe, Thumbnail
-from imagemill.imaging import coefficients, colour, encode, exif, frames, pixels, sizes, strip
+from imagemill.imaging import coefficients, colour, encode, exif, frames, palette, pixels, sizes, strip
 from imagemill.imaging.protocol import Limits
 
 _WEB: Final = frozenset({"jpeg", "png", "webp", "gif"})
@@ -134,8 +134,8 @@ def _cut(picture: pixels.Picture, form: str, recipe: Recipe, cut: sizes.Cut) -> 
         image = colour.in_srgb(image, picture.profile)
     if form == "jpeg":
         return colour.flattened(image, recipe.background)
-    is_small = form == "png" and picture.palette is not None and image.mode == "RGB"
-    return encode.quantised(image) if is_small else image
+    is_few = form == "png" and picture.palette is not None and image.mode != "L"
+    return palette.nearest(image) if is_few else image
 
 
 def _look(source: pixels.Source, picture: pixels.Picture, recipe: Recipe, form: str) -> encode.Look:
