@@ -14,7 +14,7 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from itertools import chain
@@ -115,15 +115,19 @@ class Fetcher:
                 return None
             return self._source(url, answer)
 
+    def pieces(self, url: str) -> Iterator[bytes]:
+        """Yield what is behind `url` as it comes, whatever it is; ImageError when there is nothing."""
+        with self._hosts.visit(host_of(url)), self._client.get(url) as answer:
+            _check_status(answer)
+            yield from answer.chunks()
+
     def close(self) -> None:
         """Wake who waits for a host, and close the connections that are kept."""
         self._hosts.close()
         self._client.close()
 
     def _source(self, url: str, answer: Answer) -> Fetched:
-        if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
-            answer.drain()
-            raise _refused(answer)
+        _check_status(answer)
         fetched = self._read(answer)
         # Behind a redirect the validator would be another address's.
         is_direct = answer.url == url and answer.status == http.HTTPStatus.OK
@@ -194,6 +198,12 @@ def validator_of(headers: Mapping[str, str]) -> str:
     except ValueError:  # 30 Feb
         return ""
     return changed if age.total_seconds() >= _SETTLED_S else ""
+
+
+def _check_status(answer: Answer) -> None:
+    if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+        answer.drain()
+        raise _refused(answer)
 
 
 def _check_beginning(data: bytes, host: str) -> None:

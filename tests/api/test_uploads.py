@@ -129,7 +129,7 @@ def test_no_sheet_names_the_field(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/csv", "application/json", "multipart/form-data", "multipart/mixed; boundary=b", ""]
+    "content_type", ["text/csv", "application/xml", "multipart/form-data", "multipart/mixed; boundary=b", ""]
 )
 def test_other_bodies_are_refused(client: httpx.Client, content_type: str) -> None:
     answer = client.post(JOBS, content=SHEET, headers={"Content-Type": content_type})

@@ -99,6 +99,11 @@ def too_large(limit: int) -> TooLargeError:
     return TooLargeError(f"The sheet is larger than {limit} bytes. Split it, or raise `max_upload_bytes`.")
 
 
+def json_too_large(limit: int) -> TooLargeError:
+    """Return the error for a JSON object over the limit."""
+    return TooLargeError(f"The JSON is larger than {limit} bytes. Send a sheet, or raise `max_json_bytes`.")
+
+
 def clean_filename(name: str) -> str:
     """Return a client's filename for showing: no folders, nothing unprintable; it never becomes a path."""
     return _UNFIT.sub("", name.replace("\\", "/").rpartition("/")[2]).strip()[:MAX_FILENAME_CHARS]

@@ -21,9 +21,10 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
+from litestar.openapi.spec.enums import OpenAPIFormat
 
 from imagemill import __version__
-from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS
+from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS, Field
 from imagemill.api.problems import MEDIA_TYPE, Problem
 
 _DESCRIPTION: Final = """\
@@ -65,7 +66,7 @@ def _refusal(status: int, code: str, when: str) -> ResponseSpec:
 
 @dataclass
 class FormOperation(Operation):
-    """Documents the multipart form, which is read as a stream and so has no type."""
+    """Documents the multipart form, which is read as a stream and so has no type, and its like in JSON."""
 
     def __post_init__(self) -> None:
         """Describe the sheet and every field."""
@@ -79,7 +80,11 @@ class FormOperation(Operation):
             for name, field in FIELDS.items()
         }
         form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["file"])  # type: ignore[arg-type]
-        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+        content = {
+            "multipart/form-data": OpenAPIMediaType(schema=form),
+            "application/json": OpenAPIMediaType(schema=_document_schema()),
+        }
+        self.request_body = RequestBody(content=content, required=True)
 
 
 @dataclass
@@ -172,6 +177,30 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
         "responses": answers,
     }
     return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
+
+
+def _document_schema() -> Schema:
+    """Return what a job asked for in JSON may say: one of `images` and `sheet_url`, and the fields."""
+    address = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI)
+    properties = {
+        "images": Schema(
+            type=OpenAPIType.ARRAY, items=address, min_items=1, description="Addresses of images, in order."
+        ),
+        "sheet_url": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="The address of a sheet."),
+    } | {name: _field_schema(field) for name, field in FIELDS.items()}
+    either = [Schema(required=["images"]), Schema(required=["sheet_url"])]
+    return Schema(type=OpenAPIType.OBJECT, properties=properties, one_of=either)  # type: ignore[arg-type]
+
+
+def _field_schema(field: Field) -> Schema:
+    """Return a field as JSON has it; a text that says the same is taken too."""
+    types = {bool: OpenAPIType.BOOLEAN, int: OpenAPIType.INTEGER}
+    kind = next((types[each] for each in types if _is_of(field.kind, each)), OpenAPIType.STRING)
+    return Schema(type=[kind, OpenAPIType.NULL], description=f"{field.help} Accepts {field.accepts}.")
+
+
+def _is_of(kind: object, wanted: type) -> bool:
+    return kind is wanted or getattr(kind, "__origin__", None) is wanted
 
 
 def _file(media_type: str, description: str) -> OpenAPIResponse:

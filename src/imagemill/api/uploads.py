@@ -7,18 +7,21 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import ClientException
 
+from imagemill.api.documents import Document
 from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
-from imagemill.api.form import OVERHEAD_BYTES, UploadForm, too_large
+from imagemill.api.form import OVERHEAD_BYTES, UploadForm, json_too_large, too_large
 from imagemill.api.parts import Parts
 from imagemill.core.estimate import Estimate
+from imagemill.core.job import JobKind
+from imagemill.core.sheet import SheetError
 from imagemill.db import Caller
-from imagemill.pipeline import Accepted, Intake, Repeat
+from imagemill.pipeline import Accepted, Intake, Repeat, batched, images_sheet
 
 BATCH_BYTES: Final = 256 * 1024
 """The intake is fed so much at a time: a hop to a thread costs as much as reading 10 KiB of sheet."""
@@ -27,6 +30,25 @@ LEAST_BYTES_PER_S: Final = 1024
 """A client that sends a byte now and then would hold a place for ever: on the whole it must be faster than this."""
 
 T = TypeVar("T")
+
+
+class Form(Protocol):
+    """What came beside a sheet: its name, the fields, and what is wrong with them already."""
+
+    @property
+    def filename(self) -> str | None:
+        """The sheet's name, as its client has it."""
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Names and texts."""
+
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        """Names, and what is wrong."""
+
+
+Begin = Callable[[JobKind], Intake]
 
 
 class Upload:
@@ -57,10 +79,10 @@ class Upload:
 
 
 async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> Accepted:
-    """Receive a multipart form and make its sheet a job; RequestError lists its faults, SheetError the sheet's."""
+    """Receive a form, or JSON, and make a job of it; RequestError lists its faults, SheetError the sheet's."""
     key = idempotency_key(request.headers.getall(KEY_HEADER, []))
 
-    async def accept(upload: Upload, form: UploadForm) -> Accepted:
+    async def accept(upload: Upload, form: Form) -> Accepted:
         def accepted(intake: Intake) -> Accepted:
             asked = submission(parts.settings, form.fields, form.errors)
             repeat = Repeat(key, digest(form.fields)) if key else None
@@ -72,10 +94,10 @@ async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> 
 
 
 async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -> Estimate:
-    """Receive a multipart form and say what its sheet would cost; for who leaves meanwhile nothing more is fetched."""
+    """Receive a form, or JSON, and say what it would cost; for who leaves meanwhile nothing more is fetched."""
     gone = threading.Event()
 
-    async def estimate(upload: Upload, form: UploadForm) -> Estimate:
+    async def estimate(upload: Upload, form: Form) -> Estimate:
         watcher = asyncio.create_task(_watch(request, gone))
         try:
             return await upload.finish(
@@ -97,15 +119,31 @@ async def _watch(request: Request[Caller, None, State], gone: threading.Event) -
 async def _received(
     request: Request[Caller, None, State],
     parts: Parts,
-    begin: Callable[[], Intake],
-    finish: Callable[[Upload, UploadForm], Awaitable[T]],
+    begin: Begin,
+    finish: Callable[[Upload, Form], Awaitable[T]],
 ) -> T:
-    """Feed a form's sheet to an intake while it comes, and return what `finish` makes of both."""
+    """Feed what comes to an intake, and return what `finish` makes of both."""
+    kind, options = request.content_type
+    if kind == "application/json":
+        return await _document(request, parts, begin, finish)
+    if kind == "multipart/form-data" and options.get("boundary"):
+        return await _form(request, parts, begin, finish)
+    message = "Send the sheet as multipart/form-data, in the file `file`, or a JSON object."
+    raise ClientException(message, status_code=415)
+
+
+async def _form(
+    request: Request[Caller, None, State],
+    parts: Parts,
+    begin: Begin,
+    finish: Callable[[Upload, Form], Awaitable[T]],
+) -> T:
+    """Feed a form's sheet in while it comes."""
     limit = parts.settings.max_upload_bytes
-    form = UploadForm(_boundary(request), limit)
+    form = UploadForm(request.content_type[1]["boundary"], limit)
     if (request.content_length or 0) > limit + OVERHEAD_BYTES:
         raise too_large(limit)
-    upload = Upload(await asyncio.to_thread(begin))
+    upload = Upload(await asyncio.to_thread(begin, "sheet"))
     try:
         async for sheet in _batches(form, _body(request, parts.body_timeout_s)):
             await upload.feed(sheet)
@@ -113,6 +151,44 @@ async def _received(
         return await finish(upload, form)
     finally:
         await upload.discard()
+
+
+async def _document(
+    request: Request[Caller, None, State],
+    parts: Parts,
+    begin: Begin,
+    finish: Callable[[Upload, Form], Awaitable[T]],
+) -> T:
+    """Feed in the sheet that a JSON object names, or one of the images that it lists."""
+    asked = Document(await _whole(request, parts))
+    upload = Upload(await asyncio.to_thread(begin, "sheet" if asked.images is None else "images"))
+    try:
+        if not asked.errors:
+            await upload.finish(lambda intake: _feed(intake, parts, asked))
+        return await finish(upload, asked)
+    except SheetError as error:
+        raise asked.refusal(error) from error
+    finally:
+        await upload.discard()
+
+
+def _feed(intake: Intake, parts: Parts, asked: Document) -> None:
+    pipeline = parts.pipeline
+    pieces = pipeline.remote_sheet(asked.sheet_url) if asked.sheet_url else images_sheet(asked.images or [])
+    for batch in batched(pieces, BATCH_BYTES):
+        intake.feed(batch)
+
+
+async def _whole(request: Request[Caller, None, State], parts: Parts) -> bytes:
+    """Return a body that is small enough to be held in memory."""
+    limit, body = parts.settings.max_json_bytes, bytearray()
+    if (request.content_length or 0) > limit:
+        raise json_too_large(limit)
+    async for chunk in _body(request, parts.body_timeout_s):
+        body += chunk
+        if len(body) > limit:
+            raise json_too_large(limit)
+    return bytes(body)
 
 
 async def _batches(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -142,11 +218,3 @@ async def _body(request: Request[Caller, None, State], timeout_s: float) -> Asyn
         received += len(message["body"])
         is_more = message["more_body"]
         yield message["body"]
-
-
-def _boundary(request: Request[Caller, None, State]) -> str:
-    kind, options = request.content_type
-    boundary = options.get("boundary", "")
-    if kind != "multipart/form-data" or not boundary:
-        raise ClientException("Send the sheet as multipart/form-data, in the file `file`.", status_code=415)
-    return boundary

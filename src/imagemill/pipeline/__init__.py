@@ -13,11 +13,12 @@ from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
-from imagemill.pipeline.intake import Accepted, Intake, Repeat
+from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
 from imagemill.pipeline.parts import Parts
 from imagemill.pipeline.room import Room
+from imagemill.pipeline.sheets import batched
 from imagemill.pipeline.steps import Notify, Step, Sweep, Work
 from imagemill.pipeline.sweep import Sweeper
 from imagemill.pipeline.verbs import Verbs
@@ -43,6 +44,8 @@ __all__ = [
     "Sweep",
     "Verbs",
     "Work",
+    "batched",
+    "images_sheet",
 ]
 
 RECOVER_S = 60.0
@@ -67,6 +70,10 @@ class Pipeline:
         with ExitStack() as place:
             self._admission.enter(place, is_new=is_new)
             return Intake(self._parts, self._perform, place, kind)
+
+    def remote_sheet(self, url: str) -> Iterator[bytes]:
+        """Return the bytes of a sheet that lies elsewhere; RequestError where it cannot be had."""
+        return sheets.remote(self._parts, url)
 
     def survey(self, kind: JobKind = "sheet") -> Intake:
         """Begin to take a sheet in for an estimate only; NoRoomError as `intake`, and when too many are being made."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import keys
-from imagemill.core.errors import ImagemillError, NotFinishedError, NotFoundError
+from imagemill.core.addresses import web_url
+from imagemill.core.errors import ImageError, ImagemillError, NotFinishedError, NotFoundError, RequestError
 from imagemill.core.sheet import REPORT_COLUMNS, Row, Rules, SheetReader, SheetWriter, report_line
 from imagemill.pipeline.intake import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from imagemill.core.job import Image, Job, Submission
@@ -37,7 +38,7 @@ def input_path(parts: Parts, job: Job) -> Path:
 def output_sheet(parts: Parts, job: Job, *, partial: bool = False) -> Iterator[bytes]:
     """Return the output sheet in pieces; memory stays flat. NotFinishedError before the end, unless `partial`."""
     check_finished(job, partial=partial)
-    return _batched(_output_lines(parts, input_path(parts, job), job))
+    return batched(_output_lines(parts, input_path(parts, job), job), _WRITE_BYTES)
 
 
 def check_finished(job: Job, *, partial: bool) -> None:
@@ -47,9 +48,17 @@ def check_finished(job: Job, *, partial: bool) -> None:
         raise NotFinishedError(message)
 
 
+def remote(parts: Parts, url: str) -> Iterator[bytes]:
+    """Return a sheet from elsewhere in pieces, fetched as sources are; RequestError (field `sheet_url`) where not."""
+    try:
+        yield from parts.fetcher.pieces(web_url(url))
+    except (ValueError, ImageError) as error:
+        raise RequestError("The sheet could not be fetched.", [("sheet_url", str(error))]) from error
+
+
 def report(parts: Parts, job: Job) -> Iterator[bytes]:
     """Return the report in pieces: one line per image and place, cells defused."""
-    return _batched(_report_lines(parts, job))
+    return batched(_report_lines(parts, job), _WRITE_BYTES)
 
 
 def _output_lines(parts: Parts, path: Path, job: Job) -> Iterator[bytes]:
@@ -129,13 +138,13 @@ def _report_cells(image: Image, link: Callable[[str], str]) -> list[str | float 
     return [*where, *wrong, *sizes, *shape, *formats, image.seconds]
 
 
-def _batched(lines: Iterator[bytes]) -> Iterator[bytes]:
+def batched(lines: Iterable[bytes], least_bytes: int) -> Iterator[bytes]:
     """Join small pieces to larger ones: a write per line would cost more than the line."""
     pending, size = [], 0
     for line in lines:
         pending.append(line)
         size += len(line)
-        if size >= _WRITE_BYTES:
+        if size >= least_bytes:
             yield b"".join(pending)
             pending, size = [], 0
     if pending:
