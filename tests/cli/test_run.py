@@ -261,3 +261,17 @@ def kill_tree(process: subprocess.Popen[str]) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
     process.wait(10)
+
+
+def test_what_failed_is_tried_again_when_that_is_asked(origin: Origin, tmp_path: Path) -> None:
+    write_sheet(tmp_path, [f"{origin.url}/3.jpg, {origin.url}/late.jpg"])
+    code, out, _ = imagemill(tmp_path, "run", "shop.csv")
+    assert (code, "the same command with --retry-failed" in out) == (3, True)
+    assert origin.folder is not None
+    (origin.folder / "late.jpg").write_bytes((origin.folder / "4.jpg").read_bytes())
+    assert imagemill(tmp_path, "run", "shop.csv")[0] == 3  # what has failed stays so by itself
+    before = origin.hits["/3.jpg"]
+    code, out, err = imagemill(tmp_path, "run", "shop.csv", "--retry-failed")
+    assert (code, "1 failed and are tried again" in err, "2 of 2 images done" in out) == (0, True, True)
+    assert origin.hits["/3.jpg"] == before
+    assert imagemill(tmp_path, "run", "shop.csv", "--retry-failed")[0] == 0

@@ -26,6 +26,7 @@ from imagemill.core.errors import (
     NoRoomError,
     NotFinishedError,
     NotFoundError,
+    RemoteError,
     RequestError,
     SettingError,
     StartError,
@@ -69,6 +70,7 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
     ImageError: _INTERNAL,
     SettingError: _INTERNAL,
     StartError: _INTERNAL,
+    RemoteError: _INTERNAL,
     ImagemillError: _INTERNAL,
 }
 

@@ -16,9 +16,11 @@ from imagemill import __version__
 from imagemill.cli import console
 
 VERBS: Final = {
+    "jobs": "imagemill.cli.jobs",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",
     "settings": "imagemill.cli.upkeep",
+    "submit": "imagemill.cli.submit",
     "token": "imagemill.cli.tokens",
 }
 """Each verb and the module that has a command of its name."""

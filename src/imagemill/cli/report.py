@@ -97,7 +97,7 @@ def next_steps(result: Outcome) -> list[str]:
     return [
         *(f"{code}: {step}" for code, step in steps.items() if step),
         f"Correct these in the sheet and run it again: what is done is not compressed twice.{full}",
-        f"To try the same sheet anew, remove {result.images}/.imagemill before.",
+        "To try these again: the same command with --retry-failed.",
     ]
 
 

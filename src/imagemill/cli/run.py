@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -53,6 +54,7 @@ _LOOK_SHARE: Final = 10
 @recipe_flags.recipe_flags
 @recipe_flags.sheet_flags
 @click.option("--workers", type=int, help="Pool children, 0 for one more than cores.  [default: 0]")
+@click.option("--retry-failed", is_flag=True, help="Try the images again that failed in an earlier run of this sheet.")
 @click.option("--estimate", "estimates", is_flag=True, help="Only say what it would cost, and leave nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
 @console.common_flags
@@ -66,6 +68,7 @@ def run(
     on_failure: Literal["keep-url", "empty"],
     errors_column: bool,
     workers: int | None,
+    retry_failed: bool,
     estimates: bool,
     as_json: bool,
     config: Path | None,
@@ -87,7 +90,7 @@ def run(
         on_failure=on_failure,
         errors_column=errors_column,
     )
-    shown = estimate.show if estimates else show
+    shown = estimate.show if estimates else partial(show, retries=retry_failed)
     return unless_refused(lambda: shown(settings, places, submission, as_json=as_json), as_json=as_json)
 
 
@@ -104,7 +107,7 @@ def settings_of(settings: Settings, places: Places, public_url: str | None) -> S
     )
 
 
-def compress(settings: Settings, places: Places, submission: Submission) -> Outcome:
+def compress(settings: Settings, places: Places, submission: Submission, *, retries: bool) -> Outcome:
     """Accept the sheet, wait for its end, write what comes of it; stop in between when a signal comes."""
     from imagemill.appliance import Appliance
     from imagemill.cli.report import outcome
@@ -115,7 +118,9 @@ def compress(settings: Settings, places: Places, submission: Submission) -> Outc
         appliance = stack.enter_context(Appliance(settings, web=False))
         accepted = accept(appliance, places, submission, stop)
         footprint.keep()
-        announce(accepted.job)
+        if retries and accepted.job.counts.failed:
+            appliance.pipeline.verbs.retry(accepted.job.id)
+        announce(accepted.job, retries=retries)
         job = wait(appliance, accepted.job.id, stop)
         if not job.is_finished:
             stopping.end_within(stop)
@@ -126,10 +131,11 @@ def compress(settings: Settings, places: Places, submission: Submission) -> Outc
         return outcome(appliance, job, places, accepted.warnings)
 
 
-def announce(job: Job) -> None:
+def announce(job: Job, *, retries: bool = False) -> None:
     """Say what there is to do, and whether an earlier run began it."""
     counts = job.counts
     begun = f", {counts.done + counts.failed:,} of them by an earlier run" if counts.done + counts.failed else ""
+    begun += f"; {counts.failed:,} failed and are tried again" if retries and counts.failed else ""
     click.echo(f"{counts.rows:,} rows, {counts.images:,} images, {counts.unique:,} different{begun}", err=True)
 
 
@@ -165,11 +171,11 @@ def trouble(readiness: Mapping[str, str | bool]) -> str:
     return "; ".join(sentence for sentence in readiness.values() if isinstance(sentence, str))
 
 
-def show(settings: Settings, places: Places, submission: Submission, *, as_json: bool) -> int:
+def show(settings: Settings, places: Places, submission: Submission, *, as_json: bool, retries: bool) -> int:
     """Compress and tell what came of it; return the exit code."""
     from imagemill.cli import report
 
-    result = compress(settings, places, submission)
+    result = compress(settings, places, submission, retries=retries)
     report.tell(result, as_json=as_json)
     return result.exit_code
 

@@ -13,6 +13,7 @@ from imagemill.cli.console import printable
 
 if TYPE_CHECKING:
     from imagemill.cli.failures import Group
+    from imagemill.core.job import Job
     from imagemill.core.sheet import Fault
 
 PLAIN_WIDTH: Final = 200
@@ -54,6 +55,16 @@ def failures_table(groups: Sequence[Group]) -> Table:
             "",
             "",
         )
+    return table
+
+
+def jobs_table(jobs: Sequence[Job]) -> Table:
+    """Return a line for each job."""
+    table = _table("id", "state", "images", "done", "failed", "saved", "created", "name")
+    for job in jobs:
+        counts, created = job.counts, f"{job.created_at:%Y-%m-%d %H:%M}"
+        saved = f"{job.bytes.saved_percent:.0f} %" if job.bytes.source else ""
+        _add(table, job.id, job.state, counts.images, counts.done, counts.failed or "", saved, created, job.name)
     return table
 
 

@@ -154,3 +154,16 @@ class NoRoomError(ImagemillError):
     def __init__(self, detail: str, *, retry_after_s: int = 60, cause: str = "") -> None:
         super().__init__(detail, cause=cause)
         self.retry_after_s = retry_after_s
+
+
+class RemoteError(ImagemillError):
+    """A running imagemill refused what a client of ours asked, or could not be asked at all (`status` 0).
+
+    `answer` is its problem details as they came.
+    """
+
+    def __init__(self, detail: str, *, status: int = 0, code: str = "", answer: bytes = b"", cause: str = "") -> None:
+        super().__init__(detail, cause=cause)
+        self.status = status
+        self.code = code or "remote"
+        self.answer = answer
