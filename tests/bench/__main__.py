@@ -12,16 +12,21 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import races, upkeep
+from tests.bench import memory, races, upkeep
 from tests.bench.contenders import Result
 from tests.places import ROOT
 
-UPKEEP: dict[str, Callable[[], dict[str, float]]] = {"million": upkeep.million, "bookkeeping": upkeep.bookkeeping}
+UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
+    "million": upkeep.million,
+    "bookkeeping": upkeep.bookkeeping,
+    "memory": memory.memory,
+}
 GOALS = {
     "accepted_s": "at most 20",
     "more_memory_mb": "at most 100",
     "output_rows_per_s": "at least 100,000",
     "bookkeeping_ms": "at most 0.3",
+    "photos tree_mb": "at most 450",
 }
 COLUMNS = ("contender", "images/s", "net/s", "wall s", "start s", "CPU s", "CPU ms each", "MB resident", "MB out")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
-from imagemill.imaging import engine
+from imagemill.imaging import engine, sandbox
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
@@ -67,6 +67,7 @@ class Appliance:
     def start(self) -> None:
         """Construct and start every part; when one cannot, those before it are stopped again (StartError)."""
         engine.check()
+        sandbox.share_arenas()
         with contextlib.ExitStack() as stack:
             self._start_parts(stack)
             self._stack = stack.pop_all()
