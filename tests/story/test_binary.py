@@ -9,6 +9,7 @@ import pytest
 from tests.appliance_process import FROZEN, needs_proc
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
+from tests.s3_server import S3Server, needs_s3
 from tests.story.conftest import Shop
 from tests.story.kills import survives
 
@@ -24,3 +25,9 @@ pytestmark = [
 
 def test_the_binary_survives_a_kill(shop: Shop, tmp_path: Path) -> None:
     survives(shop, shop.part, tmp_path, 2, FROZEN)
+
+
+@needs_s3
+def test_the_binary_stores_in_s3(shop: Shop, s3: S3Server, tmp_path: Path) -> None:
+    """Its S3 client is a library of machine code that is imported late: freezing could miss it."""
+    survives(shop, shop.part, tmp_path, 1, FROZEN, s3.settings(s3.make_bucket()))
