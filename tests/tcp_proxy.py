@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from typing import Final, Self
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -19,7 +20,9 @@ _PROBLEM: Final = """<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</
 class TcpProxy:
     """Passes bytes on while entered, `delay_s` after a client's; then as `refuse`, `hang`, `cut_after`, `answer` say.
 
-    A fault holds for connections that are open and for further ones, until `mend`. `connections` counts all there were.
+    A fault holds for connections that are open and for further ones, until `mend`. All but `hang` begin by breaking
+    what is open, so that a client that keeps connections may see one failure more. `connections` counts all there were,
+    `requests` those of HTTP by method, where none is sent before the answer to the last.
     """
 
     def __init__(self, port: int, *, delay_s: float = 0.0) -> None:
@@ -30,6 +33,7 @@ class TcpProxy:
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.connections = 0
+        self.requests: Counter[str] = Counter()
         self._is_hung = threading.Event()
         self._answer = b""
         self._left: int | None = None
@@ -89,9 +93,8 @@ class TcpProxy:
         server = socket.create_connection(self._server)
         with self._lock:
             self._open |= {client, server}
-        back = threading.Thread(target=self._pass_on, args=(server, client, 0.0), daemon=True)
-        back.start()
-        self._pass_on(client, server, self._delay_s)
+        threading.Thread(target=self._pass_on, args=(server, client), daemon=True).start()
+        self._pass_on(client, server, is_request=True)
 
     def _refuse_politely(self, client: socket.socket) -> None:
         """Take the request's head and what comes with it, answer, and let the client read that before the end."""
@@ -103,11 +106,12 @@ class TcpProxy:
             while client.recv(_PIECE_BYTES):
                 pass
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, delay_s: float) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, *, is_request: bool = False) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE_BYTES):
-                if delay_s:
-                    time.sleep(delay_s)
+                if is_request:
+                    self.requests[data.partition(b" ")[0].decode("latin-1")] += 1
+                    time.sleep(self._delay_s)
                 while self._is_hung.is_set():
                     time.sleep(0.01)
                 target.sendall(self._allowed(data))

@@ -11,6 +11,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 8 << 20
 """A larger file goes up in parts of this size, two at a time (S3 takes none below 5 MiB): what a thread may hold."""
 
-LISTED_FROM: Final = 500
-"""From so many names on, listing all (1,000 a request) is taken to be cheaper than a request for each."""
+ASKED_PER_LIST: Final = 100
+"""One request that lists a thousand names is taken to cost what so many requests for one name do."""
 
 _ASKING: Final = 16
 """Requests at a time when some names are asked for."""
@@ -98,16 +99,15 @@ class S3Storage:
         return True
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Ask for some one by one, several at a time; for many, list what there is."""
+        """List what there is where that is cheaper; ask for the rest one by one, several at a time."""
         asked = dict.fromkeys(map(checked, names))
-        if len(asked) >= LISTED_FROM:
-            for name in self.names():
-                asked.pop(name, None)
+        if self._strikes_all_listed(asked):
             return list(asked)
-        if len(asked) <= 1:
-            return [name for name in asked if not self.has(name)]
-        with ThreadPoolExecutor(min(_ASKING, len(asked)), thread_name_prefix="s3") as threads:
-            return [name for name, is_there in zip(asked, threads.map(self.has, asked), strict=True) if not is_there]
+        with ThreadPoolExecutor(_ASKING, thread_name_prefix="s3") as threads:
+            gone = [name for name, is_there in zip(asked, threads.map(self.has, asked), strict=True) if not is_there]
+        if gone:
+            self._check_bucket()
+        return gone
 
     def size(self, name: str) -> int:
         """Ask for its head."""
@@ -144,16 +144,31 @@ class S3Storage:
                 obstore.delete(self._store, asked[start : start + _DELETED])
 
     def names(self) -> Iterator[str]:
-        """List all that lies right under the prefix; an OSError may come in the middle."""
-        with self._translated():
-            for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
-                listed = (found["path"].removeprefix(self._prefix) for found in page)
-                yield from filter(is_ours, listed)
+        """List all that lies right under the prefix, a thousand a request; an OSError may come in the middle."""
+        for page in self._pages():
+            yield from page
 
     def check(self) -> None:
         """Put a small object of its own: reading may be allowed where writing is not, or has no room."""
         with self._translated():
             obstore.put(self._store, f"{self._prefix}{_PROBE}", b"", use_multipart=False)
+
+    def _pages(self) -> Iterator[list[str]]:
+        with self._translated():
+            for page in obstore.list(self._store, self._prefix or None, chunk_size=1_000):
+                yield [name for found in page if is_ours(name := found["path"].removeprefix(self._prefix))]
+
+    def _strikes_all_listed(self, asked: dict[str, None]) -> bool:
+        """Strike out names that are listed, within as many requests as they are worth; say whether that was all."""
+        worth, pages = len(asked) // ASKED_PER_LIST, self._pages()
+        for name in chain.from_iterable(islice(pages, worth)):
+            asked.pop(name, None)
+        return worth > 0 and next(pages, None) is None
+
+    def _check_bucket(self) -> None:
+        """Tell a missing bucket from a missing object, which answer HEAD alike: list what there never is."""
+        with self._translated():
+            list(obstore.list(self._store, f"{self._prefix}{_PROBE}"))
 
     def _key(self, name: str) -> str:
         return self._prefix + checked(name)
