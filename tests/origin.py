@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -53,6 +54,7 @@ class Origin:
         self.answers: dict[str, bytes] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self.etag = '"first"'
+        self.allowance = 10
         self.tunnel_to: tuple[str, int] | None = None
         self.connections = 0
         self.active = 0
@@ -140,6 +142,12 @@ class Origin:
         finally:
             with self._lock:
                 self.active -= 1
+
+    def counted(self, what: str) -> int:
+        """Count one more of something; return how many there are."""
+        with self._lock:
+            self.hits[what] += 1
+            return self.hits[what]
 
     def file(self, name: str) -> bytes | None:
         """Return a file of the folder, read once."""
@@ -231,6 +239,12 @@ class Exchange:
     def status(self) -> None:
         """`/status/418`."""
         self._reply(int(self._rest.partition("/")[0]), b"so be it")
+
+    def limited(self) -> None:
+        """`/limited/name.jpg`: the file for the first `allowance` requests of each second, 429 for the others."""
+        if self.origin.counted(f"second {int(time.monotonic())}") <= self.origin.allowance:
+            return self._ok(self._data)
+        return self._reply(429)
 
     def tagged(self) -> None:
         """`/tagged/name.jpg`: the file under the origin's present `etag`, or 304 to whoever has that."""

@@ -185,6 +185,12 @@ class TestBreaker:
                 host.learn(host.turn(now), now, complaint(503, 2.0))
         assert host.is_given_up
 
+    def test_a_volley_of_complaints_is_one_failure(self) -> None:
+        host = known()
+        for turn_at in [host.turn(1.0) for _ in range(16)]:
+            host.learn(turn_at, 1.1, complaint())
+        assert (host.failures, host.pause_s(1.1)) == (1, 1.0)
+
 
 def slots(hosts: Hosts, name: str, error: ImageError | None = None) -> None:
     with hosts.visit(name), hosts.slot(name):

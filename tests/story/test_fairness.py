@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.appliance_process import ApplianceProcess, needs_proc, until
@@ -112,3 +113,23 @@ def test_an_urgent_job_goes_first(tmp_path: Path) -> None:
         urgent = seconds_for(appliance, product_urls(origin.url, HEALTHY, "urgent"), 60, priority="10")
         print(f"{HEALTHY} urgent images alone {alone:.2f} s, beside thirty jobs {urgent:.2f} s")
         assert urgent <= TIMES * max(alone, FLOOR_S)
+
+
+def test_an_owner_of_many_jobs_leaves_half_to_another(tmp_path: Path) -> None:
+    with Nginx(PRODUCTS) as origin, ApplianceProcess(tmp_path / "data") as appliance:
+        alone = seconds_for(appliance, product_urls(origin.url, HEALTHY, "alone"), 60)
+        many = [appliance.submit(sheet(product_urls(origin.url, 5 * HEALTHY, f"job{job}-"))) for job in range(40)]
+        told = appliance.post("/tokens", name="another").raise_for_status().json()
+        began = time.monotonic()
+        answer = httpx.post(
+            f"{appliance.url}/api/v1/jobs",
+            files={"file": ("sheet.csv", sheet(product_urls(origin.url, HEALTHY, "one")), "text/csv")},
+            headers={"Authorization": f"Bearer {told['token']}"},
+            trust_env=False,
+        )
+        job = appliance.finished(answer.raise_for_status().json()["id"], 60, every_s=0.05)
+        took = time.monotonic() - began
+        print(f"{HEALTHY} images of one owner alone {alone:.2f} s, beside another's forty jobs {took:.2f} s")
+        assert (job["owner"], job["state"]) == ("another", "completed")
+        assert took <= TIMES * max(alone, FLOOR_S)
+        assert any(appliance.job(job_id)["state"] == "processing" for job_id in many)

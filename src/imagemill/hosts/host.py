@@ -30,8 +30,8 @@ _COMPLAINT_S: Final = 1.0
 _LEAST_RATE: Final = 0.1
 _FASTEST_RATE: Final = 1000.0
 _CROWDED_S: Final = 0.5
-_SEEN: Final = 32
-_SEEN_S: Final = 10.0
+_SEEN: Final = 256
+_SEEN_S: Final = 5.0
 _COMPLAINTS: Final = frozenset({429, 503})
 _UNREACHABLE: Final = frozenset(
     {ImageCode.DNS_FAILED, ImageCode.CONNECT_FAILED, ImageCode.TLS_FAILED, ImageCode.TIMEOUT}
@@ -128,6 +128,10 @@ class Host:
             return 0.0
         return max(self.pause_s(now), _CROWDED_S)
 
+    def is_dull(self) -> bool:
+        """Say whether there is nothing to be said of it: nobody works for it, and it is open to all."""
+        return not (self.hands or self.failures or self.rate or self._rules.rate)
+
     def turn(self, now: float) -> float:
         """Take the next turn and return when it is; ImageError where that is too late to wait for."""
         wait_s = self.pause_s(now)
@@ -164,8 +168,8 @@ class Host:
     def learn(self, turn_at: float, now: float, error: ImageError | None) -> None:
         """Learn from the answer to the request of `turn_at`: `error`, or a good one."""
         if error is not None and error.status in _COMPLAINTS:
-            self._slow_down(turn_at, now, error)
-            self._fail(turn_at, now, error)
+            if self._slow_down(turn_at, now, error):
+                self._fail(turn_at, now, error)
         elif error is not None and error.image_code in _UNREACHABLE:
             self._fail(turn_at, now, error)
         else:
@@ -190,14 +194,16 @@ class Host:
             faster = 1.1 * self.rate + 0.5
             self.rate = faster if faster < _FASTEST_RATE else None
 
-    def _slow_down(self, turn_at: float, now: float, error: ImageError) -> None:
+    def _slow_down(self, turn_at: float, now: float, error: ImageError) -> bool:
+        """Halve the pace; False when this is of the same volley as a complaint that was heard."""
         self._asked_until = max(self._asked_until, now + min(error.retry_after_s or _COMPLAINT_S, _LONGEST_PAUSE_S))
         if turn_at <= self._slowed_at:
-            return  # of the same volley as a complaint we have heard
+            return False
         lately = [at for at in self._turns if at > now - _SEEN_S] or [turn_at]
-        seen = len(lately) / max(now - lately[0], 0.01)
+        seen = len(lately) / max(now - lately[0], 1.0)
         self.rate = max(_LEAST_RATE, min(self.rate or seen, seen) / 2)
         self._slowed_at = self._raised_at = now
+        return True
 
     def _fail(self, turn_at: float, now: float, error: ImageError) -> None:
         if turn_at < self._tripped_at:

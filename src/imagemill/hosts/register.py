@@ -35,6 +35,8 @@ class Hosts:
         self._rules = rules or Rules()
         self._clock = clock
         self._hosts: dict[str, Host] = {}
+        # Those of which there is something to be said: a job may have thousands of hosts, and a claim has no time.
+        self._lively: dict[str, Host] = {}
         self._connections: dict[str, threading.Semaphore] = {}
         self._lock = threading.Lock()
         self._choice = threading.Lock()
@@ -50,12 +52,13 @@ class Hosts:
         """Return which hosts are shut now."""
         with self._lock:
             now = self._clock()
-            known = [(host, host.is_quick(now), host.shut_s(now)) for host in self._hosts.values()]
-            shut = {host.number: shut_s for host, _, shut_s in known if shut_s}
-            slow = sum(host.hands for host, is_quick, _ in known if not is_quick)
+            self._lively = {name: host for name, host in self._lively.items() if not host.is_dull()}
+            pauses = ((host.number, host.shut_s(now)) for host in self._lively.values())
+            shut = {number: shut_s for number, shut_s in pauses if shut_s}
+            slow = sum(host.hands for host in self._lively.values() if not host.is_quick(now))
             if slow < max(1, self._rules.threads * 3 // 4):
                 return Openings(shut)
-            quick = (host.number for host, is_quick, shut_s in known if is_quick and not shut_s)
+            quick = (host.number for host in self._hosts.values() if host.is_quick(now) and host.number not in shut)
             return Openings(shut, frozenset(quick))
 
     def enter(self, name: str) -> None:
@@ -64,6 +67,7 @@ class Hosts:
             host = self._host(name)
             host.hands += 1
             host.users += 1
+            self._lively[name] = host
 
     def leave(self, name: str) -> ImageError | None:
         """End what `enter` began. Where the host is given up, return what is to be said of the images that wait."""
@@ -123,11 +127,15 @@ class Hosts:
         try:
             yield
         except ImageError as error:
-            with self._lock:
-                host.learn(turn_at, self._clock(), error)
+            self._learn(host, turn_at, error)
             raise
+        self._learn(host, turn_at, None)
+
+    def _learn(self, host: Host, turn_at: float, error: ImageError | None) -> None:
         with self._lock:
-            host.learn(turn_at, self._clock(), None)
+            host.learn(turn_at, self._clock(), error)
+            if not host.is_dull():
+                self._lively[host.name] = host
 
     def _await_turn(self, host: Host) -> float:
         with self._lock:
@@ -153,6 +161,7 @@ class Hosts:
         if len(self._hosts) > _KNOWN_HOSTS // 2:
             self._keep(lambda host: bool(host.users))
         self._connections = {name: self._connections[name] for name in self._hosts}
+        self._lively = {name: host for name, host in self._lively.items() if name in self._hosts}
 
     def _keep(self, is_kept: Callable[[Host], bool]) -> None:
         self._hosts = {name: host for name, host in self._hosts.items() if is_kept(host)}
