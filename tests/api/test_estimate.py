@@ -77,6 +77,13 @@ def test_it_is_refused_as_a_job_is(site: Site, origin: Origin) -> None:
     assert nothing_is_left(site)
 
 
+def test_images_that_are_listed_are_estimated_too(site: Site, origin: Origin) -> None:
+    with site.client() as client:
+        found = client.post(ESTIMATE, json={"images": [f"{origin.url}/{n}.jpg" for n in (0, 1, 1)]}).json()
+    assert (found["images"], found["unique_images"], found["sampled"]) == (3, 2, 2)
+    assert nothing_is_left(site)
+
+
 def test_so_many_are_made_at_a_time(site: Site, origin: Origin) -> None:
     with site.client() as client:
         with half_an_upload(site, path=ESTIMATE):

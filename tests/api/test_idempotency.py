@@ -38,6 +38,17 @@ def test_the_same_request_is_answered_with_the_same_job(fresh: Site) -> None:
     assert len(list(fresh.folders.sheets.iterdir())) == 1
 
 
+def test_listed_images_have_keys_too(fresh: Site) -> None:
+    def listed(*urls: str) -> httpx.Response:
+        with fresh.client() as client:
+            return client.post(JOBS, json={"images": urls}, headers={"Idempotency-Key": "k"})
+
+    first, again = listed("http://a.example/1"), listed("http://a.example/1")
+    assert (first.status_code, again.headers["location"]) == (202, first.headers["location"])
+    assert listed("http://a.example/2").json()["code"] == "idempotency_key_reused"
+    assert jobs(fresh) == 1
+
+
 def test_without_a_key_or_with_another_it_is_another_job(fresh: Site) -> None:
     ids = {submit(fresh, key, token=token).json()["id"] for key in ("a", "b") for token in (ADMIN, SUBMITTER)}
     assert len({*ids, fresh.submit()["id"], fresh.submit()["id"]}) == 6

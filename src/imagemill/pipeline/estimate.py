@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -50,7 +49,7 @@ def _hands(parts: Parts, hosts: set[str]) -> Hands:
     rate = settings.fetch.per_host_rate
     return Hands(
         fetching=min(settings.threads, known * settings.fetch.per_host),
-        compressing=min(parts.pool.workers, os.cpu_count() or 1),
+        compressing=parts.pool.workers,  # a sample waits for a child and shares its core, as in a job
         per_s=rate * known if rate else None,
     )
 
