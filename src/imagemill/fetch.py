@@ -10,7 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import http
+import os
 import re
+import shutil
 import ssl
 import time
 import uuid
@@ -170,6 +172,19 @@ class Fetcher:
                 raise ImageError(ImageCode.STORAGE_FAILED, detail, cause=cause) from error
             raise
         return Fetched(path, size, digest.hexdigest())
+
+
+def kept(file: Path, spool: Path, sha256: str) -> Fetched:
+    """Return a source that lies here already; FileNotFoundError where it does not. The file itself stays."""
+    size = file.stat().st_size
+    if size <= MEMORY_BYTES:
+        return Fetched(file.read_bytes(), size, sha256)
+    path = spool / f"source-{uuid.uuid4().hex}"
+    try:
+        os.link(file, path)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(file, path)
+    return Fetched(path, size, sha256)
 
 
 def rules(section: FetchSettings, threads: int = 16) -> Rules:

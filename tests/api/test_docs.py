@@ -31,6 +31,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/api/v1/estimate",
         "/api/v1/jobs",
         "/api/v1/jobs/{job_id}",
+        "/api/v1/images",
         "/api/v1/jobs/{job_id}/cancel",
         "/api/v1/jobs/{job_id}/pause",
         "/api/v1/jobs/{job_id}/resume",

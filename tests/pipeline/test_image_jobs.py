@@ -50,3 +50,51 @@ def test_no_image_at_all_is_no_job(mill: Mill) -> None:
     with pytest.raises(SheetError) as refused:
         accepted(mill, [])
     assert refused.value.total == 1
+
+
+def uploaded(mill: Mill, *images: bytes) -> Job:
+    intake = mill.pipeline.image_intake()
+    for number, data in enumerate(images):
+        intake.begin(f"{number}.jpg")
+        intake.write(data)
+        intake.end()
+    return intake.accept(Submission(), owner="shop", filename="").job
+
+
+def test_uploaded_images_are_compressed_from_where_they_are_kept(mill: Mill) -> None:
+    large = b"large" * 300_000  # more than is held in memory
+    job = uploaded(mill, b"small" * 50, large)
+    mill.work(job)
+    assert mill.states(job) == ["done", "done"]
+    assert mill.origin.fetched == []
+    assert mill.press.pressed == [b"small" * 50, large]
+    assert [file.stat().st_nlink for file in (mill.folders.uploads / job.id).iterdir()] == [1, 1]
+    assert mill.files() == []
+
+
+def test_an_upload_that_is_gone_is_told_so(mill: Mill) -> None:
+    job = uploaded(mill, b"small" * 50)
+    for file in (mill.folders.uploads / job.id).iterdir():
+        file.unlink()
+    mill.work(job)
+    (image,) = mill.images(job)
+    assert image.error is not None
+    assert (image.state, image.error.code) == ("failed", "storage_failed")
+    assert "send it again" in image.error.message
+
+
+def test_a_sheet_cannot_name_what_others_sent(mill: Mill) -> None:
+    theirs = uploaded(mill, b"secret" * 50)
+    (url,) = [image.source_url for image in mill.images(theirs)]
+    mine = mill.accept(mill.sheet(url), owner="spy")
+    mill.work(mine)
+    assert mill.states(mine) == ["failed"]
+
+
+def test_a_start_forgets_uploads_without_a_job(mill: Mill) -> None:
+    job = uploaded(mill, b"kept" * 50)
+    stray = mill.folders.uploads / "0192f6a0-0000-7000-8000-000000000000"
+    stray.mkdir()
+    (stray / "part").write_bytes(b"half")
+    mill.pipeline.recover(at_start=True)
+    assert [folder.name for folder in mill.folders.uploads.iterdir()] == [job.id]

@@ -35,7 +35,7 @@ def test_every_folder_is_private(tmp_path: Path) -> None:
     finally:
         os.umask(previous)
     modes = {str(p.relative_to(tmp_path)): stat.S_IMODE(p.stat().st_mode) for p in tmp_path.glob("home/**/*")}
-    below = ("", "/sources", "/sources/sheets", "/sources/images", "/outputs", "/spool")
+    below = ("", "/sources", "/sources/sheets", "/sources/uploads", "/sources/images", "/outputs", "/spool")
     assert modes == {f"home/data{name}": 0o700 for name in below}
 
 

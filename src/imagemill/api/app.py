@@ -16,7 +16,7 @@ from imagemill.api.downloads import download_archive, download_input, download_o
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
-from imagemill.api.jobs import estimate_sheet, list_images, list_jobs, show_job, submit_sheet
+from imagemill.api.jobs import estimate_sheet, list_images, list_jobs, show_job, submit_images, submit_sheet
 from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
@@ -29,6 +29,7 @@ THREADS: Final = 32
 
 ROUTES: Final[list[HTTPRouteHandler]] = [
     submit_sheet,
+    submit_images,
     estimate_sheet,
     list_jobs,
     show_job,

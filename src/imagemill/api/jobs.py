@@ -12,16 +12,17 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from imagemill.api.auth import NEEDS
-from imagemill.api.openapi import FormOperation, UploadOperation, refusals
+from imagemill.api.openapi import FormOperation, ImagesOperation, UploadOperation, refusals
 from imagemill.api.parts import Parts
 from imagemill.api.ranges import is_unchanged
-from imagemill.api.uploads import accept_upload, estimate_upload
+from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
 from imagemill.core import keys
 from imagemill.core.estimate import Estimate
 from imagemill.core.job import Image, Job, with_links
 from imagemill.core.sheet import Fault
 from imagemill.core.states import ImageState, JobState
 from imagemill.db import Caller, JobFilter
+from imagemill.pipeline import Accepted
 
 GivenParts = NamedDependency[SkipValidation[Parts]]
 GivenCaller = NamedDependency[SkipValidation[Caller]]
@@ -70,9 +71,24 @@ class ImageList(msgspec.Struct, frozen=True):
 )
 async def submit_sheet(request: Request[Caller, None, State], parts: GivenParts) -> Response[AcceptedJob]:
     """Accept a sheet."""
-    accepted = await accept_upload(request, parts)
-    job = AcceptedJob(**_fields(with_links(accepted.job)), warnings=accepted.warnings)
-    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}", "Retry-After": "1"})
+    return _accepted(await accept_upload(request, parts))
+
+
+@post(
+    "/images",
+    status_code=202,
+    summary="Submit images",
+    description="One or more pictures themselves, as they are; they are kept as long as their job. The answer comes"
+    " when all of it is safely on the disk.",
+    response_description="The job is accepted; `Location` names it, `Retry-After` says when to look.",
+    operation_class=ImagesOperation,
+    responses=refusals(401, 403, 408, 413, 415, 422, 503, idempotency_key_reused=(409, KEY_REUSED)),
+    opt={NEEDS: "submit"},
+    request_max_body_size=None,
+)
+async def submit_images(request: Request[Caller, None, State], parts: GivenParts) -> Response[AcceptedJob]:
+    """Accept images."""
+    return _accepted(await accept_images(request, parts))
 
 
 @post(
@@ -172,6 +188,11 @@ def with_urls(image: Image, parts: Parts) -> Image:
         for output in image.outputs
     ]
     return msgspec.structs.replace(image, outputs=outputs)
+
+
+def _accepted(accepted: Accepted) -> Response[AcceptedJob]:
+    job = AcceptedJob(**_fields(with_links(accepted.job)), warnings=accepted.warnings)
+    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}", "Retry-After": "1"})
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:

@@ -75,10 +75,7 @@ class FormOperation(Operation):
             content_media_type="application/octet-stream",
             description="The sheet: CSV or the like. Also accepted as `csv`, `csvFile`, `csv_file`, `sheet`.",
         )
-        properties = {"file": sheet} | {
-            name: Schema(type=OpenAPIType.STRING, description=f"{field.help} Accepts {field.accepts}.")
-            for name, field in FIELDS.items()
-        }
+        properties = {"file": sheet} | _form_fields()
         form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["file"])  # type: ignore[arg-type]
         content = {
             "multipart/form-data": OpenAPIMediaType(schema=form),
@@ -94,14 +91,23 @@ class UploadOperation(FormOperation):
     def __post_init__(self) -> None:
         """Describe the header too."""
         super().__post_init__()
-        key = Parameter(
-            name=KEY_HEADER,
-            param_in="header",
-            description="Your name for this request. Sent again within 24 h (`idempotency_s`) with the same sheet and"
-            f" fields, it is answered with the same job: no second one is made. {KEY_ACCEPTS}.",
-            schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_KEY_CHARS, pattern=KEY_PATTERN),
+        self.parameters = [*(self.parameters or []), _key_header()]
+
+
+@dataclass
+class ImagesOperation(Operation):
+    """Documents the multipart form with images, and the header that makes it safe to send again."""
+
+    def __post_init__(self) -> None:
+        """Describe the images, every field and the header."""
+        image = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
+        images = Schema(
+            type=OpenAPIType.ARRAY, items=image, min_items=1, description="Pictures. Also accepted as `images`, `file`."
         )
-        self.parameters = [*(self.parameters or []), key]
+        properties = {"image": images} | _form_fields()
+        form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["image"])  # type: ignore[arg-type]
+        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+        self.parameters = [*(self.parameters or []), _key_header()]
 
 
 @dataclass
@@ -177,6 +183,23 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
         "responses": answers,
     }
     return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
+
+
+def _key_header() -> Parameter:
+    return Parameter(
+        name=KEY_HEADER,
+        param_in="header",
+        description="Your name for this request. Sent again within 24 h (`idempotency_s`) with the same sheet and"
+        f" fields, it is answered with the same job: no second one is made. {KEY_ACCEPTS}.",
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_KEY_CHARS, pattern=KEY_PATTERN),
+    )
+
+
+def _form_fields() -> dict[str, Schema]:
+    return {
+        name: Schema(type=OpenAPIType.STRING, description=f"{field.help} Accepts {field.accepts}.")
+        for name, field in FIELDS.items()
+    }
 
 
 def _document_schema() -> Schema:

@@ -7,7 +7,8 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Final, Generic, Protocol, TypeVar
 
 from litestar import Request
 from litestar.datastructures import State
@@ -15,13 +16,13 @@ from litestar.exceptions import ClientException
 
 from imagemill.api.documents import Document
 from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
-from imagemill.api.form import OVERHEAD_BYTES, UploadForm, json_too_large, too_large
+from imagemill.api.form import OVERHEAD_BYTES, ImagesForm, UploadForm, json_too_large, too_large
 from imagemill.api.parts import Parts
 from imagemill.core.estimate import Estimate
 from imagemill.core.job import JobKind
 from imagemill.core.sheet import SheetError
 from imagemill.db import Caller
-from imagemill.pipeline import Accepted, Intake, Repeat, batched, images_sheet
+from imagemill.pipeline import Accepted, ImageIntake, Intake, Repeat, batched, images_sheet
 
 BATCH_BYTES: Final = 256 * 1024
 """The intake is fed so much at a time: a hop to a thread costs as much as reading 10 KiB of sheet."""
@@ -30,6 +31,7 @@ LEAST_BYTES_PER_S: Final = 1024
 """A client that sends a byte now and then would hold a place for ever: on the whole it must be faster than this."""
 
 T = TypeVar("T")
+Taking = TypeVar("Taking", bound=Intake)
 
 
 class Form(Protocol):
@@ -51,10 +53,10 @@ class Form(Protocol):
 Begin = Callable[[JobKind], Intake]
 
 
-class Upload:
+class Upload(Generic[Taking]):
     """One intake, used by one thread at a time, also when the request is given up while a thread is at it."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Taking) -> None:
         self._intake = intake
         self._turn = threading.Lock()
 
@@ -62,8 +64,8 @@ class Upload:
         """Hand on some of the sheet."""
         await self._in_turn(lambda: self._intake.feed(data))
 
-    async def finish(self, call: Callable[[Intake], T]) -> T:
-        """Have something made of it."""
+    async def finish(self, call: Callable[[Taking], T]) -> T:
+        """Have something done with it, or made of it."""
         return await self._in_turn(lambda: call(self._intake))
 
     async def discard(self) -> None:
@@ -82,22 +84,71 @@ async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> 
     """Receive a form, or JSON, and make a job of it; RequestError lists its faults, SheetError the sheet's."""
     key = idempotency_key(request.headers.getall(KEY_HEADER, []))
 
-    async def accept(upload: Upload, form: Form) -> Accepted:
-        def accepted(intake: Intake) -> Accepted:
-            asked = submission(parts.settings, form.fields, form.errors)
-            repeat = Repeat(key, digest(form.fields)) if key else None
-            return intake.accept(asked, owner=request.user.owner, filename=form.filename or "", repeat=repeat)
-
-        return await upload.finish(accepted)
+    async def accept(upload: Upload[Intake], form: Form) -> Accepted:
+        return await upload.finish(partial(_accepted, parts, form, request.user.owner, key))
 
     return await _received(request, parts, parts.pipeline.intake, accept)
+
+
+async def accept_images(request: Request[Caller, None, State], parts: Parts) -> Accepted:
+    """Receive a multipart form and make its images a job; RequestError lists its faults."""
+    kind, options = request.content_type
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        raise ClientException("Send images as multipart/form-data, in the files `image`.", status_code=415)
+    key = idempotency_key(request.headers.getall(KEY_HEADER, []))
+    settings = parts.settings
+    if (request.content_length or 0) > settings.max_upload_bytes + OVERHEAD_BYTES:
+        raise too_large(settings.max_upload_bytes)
+    form = ImagesForm(options["boundary"], most_images=settings.max_upload_images, most_bytes=settings.fetch.max_bytes)
+    upload = Upload(await asyncio.to_thread(parts.pipeline.image_intake))
+    try:
+        async for events in _events(form, _body(request, parts.body_timeout_s), settings.max_upload_bytes):
+            await upload.finish(partial(_take, events))
+        form.close()
+        return await upload.finish(partial(_accepted, parts, form, request.user.owner, key))
+    finally:
+        await upload.discard()
+
+
+def _accepted(parts: Parts, form: Form, owner: str, key: str | None, intake: Intake) -> Accepted:
+    asked = submission(parts.settings, form.fields, form.errors)
+    repeat = Repeat(key, digest(form.fields)) if key else None
+    return intake.accept(asked, owner=owner, filename=form.filename or "", repeat=repeat)
+
+
+def _take(events: list[str | bytes | None], intake: ImageIntake) -> None:
+    for event in events:
+        if event is None:
+            intake.end()
+        elif isinstance(event, bytes):
+            intake.write(event)
+        else:
+            intake.begin(event)
+
+
+async def _events(
+    form: ImagesForm, body: AsyncIterator[bytes], most_bytes: int
+) -> AsyncIterator[list[str | bytes | None]]:
+    """Yield what a body says of its images, in lots worth a thread's while."""
+    lot: list[str | bytes | None] = []
+    held = received = 0
+    async for chunk in body:
+        received += len(chunk)
+        if received > most_bytes + OVERHEAD_BYTES:
+            raise too_large(most_bytes)
+        lot += form.feed(chunk)
+        held += len(chunk)
+        if held >= BATCH_BYTES:
+            yield lot
+            lot, held = [], 0
+    yield lot
 
 
 async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -> Estimate:
     """Receive a form, or JSON, and say what it would cost; for who leaves meanwhile nothing more is fetched."""
     gone = threading.Event()
 
-    async def estimate(upload: Upload, form: Form) -> Estimate:
+    async def estimate(upload: Upload[Intake], form: Form) -> Estimate:
         watcher = asyncio.create_task(_watch(request, gone))
         try:
             return await upload.finish(
@@ -120,7 +171,7 @@ async def _received(
     request: Request[Caller, None, State],
     parts: Parts,
     begin: Begin,
-    finish: Callable[[Upload, Form], Awaitable[T]],
+    finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed what comes to an intake, and return what `finish` makes of both."""
     kind, options = request.content_type
@@ -136,7 +187,7 @@ async def _form(
     request: Request[Caller, None, State],
     parts: Parts,
     begin: Begin,
-    finish: Callable[[Upload, Form], Awaitable[T]],
+    finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed a form's sheet in while it comes."""
     limit = parts.settings.max_upload_bytes
@@ -157,7 +208,7 @@ async def _document(
     request: Request[Caller, None, State],
     parts: Parts,
     begin: Begin,
-    finish: Callable[[Upload, Form], Awaitable[T]],
+    finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed in the sheet that a JSON object names, or one of the images that it lists."""
     asked = Document(await _whole(request, parts))

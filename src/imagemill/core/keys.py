@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +21,9 @@ HOST_BITS: Final = 48
 
 _ORDINAL_BITS: Final = 32
 _ORDINAL_MASK: Final = (1 << _ORDINAL_BITS) - 1
+
+_UPLOADS: Final = "https://uploads.invalid/"
+_UPLOADED: Final = re.compile(re.escape(_UPLOADS) + "([0-9a-f]{64})/")
 
 
 def job_id(unix_ms: int, random_bits: int) -> str:
@@ -87,6 +92,17 @@ def source_name(source_sha256: str, image_format: str) -> str:
 def url_key(url: str) -> bytes:
     """Return what stands for an address where many are remembered: nobody can find two that share it."""
     return hashlib.blake2b(url.encode(), digest_size=16).digest()
+
+
+def upload_url(sha256: str, filename: str) -> str:
+    """Return what stands for an uploaded image where others have their URL; its host cannot be (RFC 6761, 6.4)."""
+    return f"{_UPLOADS}{sha256}/{quote(filename, safe='')}"
+
+
+def uploaded(url: str) -> str | None:
+    """Return the SHA-256 of the uploaded image that a URL stands for; None for a URL that is one."""
+    match = _UPLOADED.match(url)
+    return match[1] if match else None
 
 
 def host_of(url: str) -> str:

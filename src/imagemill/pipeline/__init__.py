@@ -13,6 +13,7 @@ from imagemill.core import retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
+from imagemill.pipeline.image_intake import ImageIntake
 from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accepted",
+    "ImageIntake",
     "Intake",
     "Leases",
     "Notify",
@@ -70,6 +72,12 @@ class Pipeline:
         with ExitStack() as place:
             self._admission.enter(place, is_new=is_new)
             return Intake(self._parts, self._perform, place, kind)
+
+    def image_intake(self) -> ImageIntake:
+        """Begin to accept images themselves; refused as `intake` refuses."""
+        with ExitStack() as place:
+            self._admission.enter(place, is_new=True)
+            return ImageIntake(self._parts, self._perform, place, "images")
 
     def remote_sheet(self, url: str) -> Iterator[bytes]:
         """Return the bytes of a sheet that lies elsewhere; RequestError where it cannot be had."""
@@ -150,7 +158,5 @@ class Pipeline:
 
     def _forget_strays(self) -> None:
         self._parts.folders.empty_spool()
-        known = self._parts.store.known_uids()
-        for sheet in self._parts.folders.sheets.iterdir():
-            if sheet.name not in known:
-                sheet.unlink()
+        for uid in self._parts.folders.sent() - self._parts.store.known_uids():
+            self._parts.folders.forget(uid)

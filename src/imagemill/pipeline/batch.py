@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from imagemill.core import keys
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Output, Source
+from imagemill.fetch import kept
 from imagemill.pipeline.room import FULL
 
 if TYPE_CHECKING:
@@ -127,9 +128,23 @@ class Batch:
         }
 
     def _fetched(self, url: str, before: Finished | None) -> Fetched | Finished:
+        if sha256 := keys.uploaded(url):
+            return self._upload(sha256)
         if before is None:
             return self._parts.fetcher.fetch(url)
         return self._parts.fetcher.refetch(url, before.validator) or before
+
+    def _upload(self, sha256: str) -> Fetched:
+        """Return an image that the job's client sent. A sheet that names one finds none: it has no such folder."""
+        folders = self._parts.folders
+        try:
+            return kept(folders.uploads / self._taken.job_uid / sha256, folders.spool, sha256)
+        except FileNotFoundError as error:
+            message = "the uploaded image is not kept any more: send it again"
+            raise ImageError(ImageCode.STORAGE_FAILED, message, transient=False) from error
+        except OSError as error:
+            message = "the uploaded image could not be read; it is tried again"
+            raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
 
     def _confirmed(self) -> list[tuple[Claimed, float, Result]]:
         """Return what has not changed; an image whose output has gone since we looked is to be fetched after all."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from imagemill.pipeline.steps import Step
     from imagemill.settings import Settings
 
-IMAGES_COLUMN: Final = "Input Image Urls"
+IMAGES_HEADER: Final = b"Input Image Urls\r\n"
 _MAX_FAULTS: Final = 1_000
 _CHECK_BYTES: Final = 4 << 20
 """How often the disk is looked at while a sheet comes in."""
@@ -196,12 +196,12 @@ class Intake:
         )
         self._parts.room.check(_GROWTH * self._staging.size_bytes())
         with self._parts.room.watched():
-            self._keep_sheet(new.uid)
+            self._keep(new.uid)
         self._staging.seal()
         try:
             accepted = self._parts.store.accept_job(new, self._staging, key)
         except BaseException as error:
-            (self._parts.folders.sheets / new.uid).unlink(missing_ok=True)
+            self._parts.folders.forget(new.uid)
             # Two requests with one key, at once: the faster one's job is the answer to both.
             if isinstance(error, KeyTaken) and (faster := self._job_of(key)):
                 return faster
@@ -209,7 +209,8 @@ class Intake:
         self._perform([Work(accepted.id, accepted.priority)])
         return new.uid
 
-    def _keep_sheet(self, uid: str) -> None:
+    def _keep(self, uid: str) -> None:
+        """Move what was sent to where it stays."""
         # Before the rows that speak of it: a crash in between leaves a sheet without a job, which `recover` removes.
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -220,10 +221,14 @@ class Intake:
 
 def images_sheet(urls: Iterable[str]) -> Iterator[bytes]:
     """Yield the sheet of a job of images: one column, one address a row, quoted."""
-    yield f"{IMAGES_COLUMN}\r\n".encode()
-    for url in urls:
-        quoted = url.replace('"', '""')
-        yield f'"{quoted}"\r\n'.encode()
+    yield IMAGES_HEADER
+    yield from map(images_row, urls)
+
+
+def images_row(url: str) -> bytes:
+    """Return one row of it."""
+    quoted = url.replace('"', '""')
+    return f'"{quoted}"\r\n'.encode()
 
 
 def rules(settings: Settings, kind: JobKind = "sheet") -> Rules:

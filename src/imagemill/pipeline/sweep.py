@@ -73,13 +73,13 @@ class Sweeper:
         return [Sweep()] if is_more else self._look_around()
 
     def _remove_rows(self, ends_at: float) -> bool:
-        """Remove deleted jobs' rows, and their sheets; say whether the time was too short."""
+        """Remove deleted jobs' rows, and what their clients sent; say whether the time was too short."""
         while not self._is_over(ends_at):
             removal = self._parts.store.remove_rows()
             if removal is None:
                 return False
             if removal.is_whole:
-                (self._parts.folders.sheets / removal.uid).unlink(missing_ok=True)
+                self._parts.folders.forget(removal.uid)
         return True
 
     def _remove_leftovers(self, ends_at: float) -> bool:

@@ -49,7 +49,7 @@ class Verbs:
     def delete(self, uid: str, owner: str | None = None) -> None:
         """Forget a job: at once for everybody, its rows and files in the minutes after."""
         self._parts.store.delete_job(uid, owner)
-        (self._parts.folders.sheets / uid).unlink(missing_ok=True)
+        self._parts.folders.forget(uid)
         self._perform([Sweep()])
 
     def _working(self, uid: str, job: Accepted) -> Job:

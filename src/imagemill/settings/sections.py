@@ -186,6 +186,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_open_images: Annotated[
         int, Meta(ge=1, description="images of unfinished jobs beyond which new jobs are refused")
     ] = 10_000_000
+    max_upload_images: Annotated[int, Meta(ge=1, le=10_000, description="images in one upload")] = 500
     max_json_bytes: Annotated[int, Meta(ge=1024, le=1 << 30, description="largest JSON body in bytes")] = 16 * MIB
     max_rows: Annotated[int, Meta(ge=1, description="rows of a sheet")] = 2_000_000
     max_urls_per_cell: Annotated[int, Meta(ge=1, description="URLs in one cell")] = 200

@@ -29,6 +29,11 @@ class Folders(msgspec.Struct, frozen=True):
         return self.root / "sources" / "sheets"
 
     @property
+    def uploads(self) -> Path:
+        """Images that clients sent, each under its SHA-256 in the folder of its job's id."""
+        return self.root / "sources" / "uploads"
+
+    @property
     def sources(self) -> Path:
         """Kept originals."""
         return self.root / "sources" / "images"
@@ -55,14 +60,23 @@ class Folders(msgspec.Struct, frozen=True):
 
     def written(self) -> tuple[Path, ...]:
         """Return the folders that grow: each may be a disk of its own."""
-        return self.root, self.sheets, self.sources, self.spool
+        return self.root, self.sheets, self.uploads, self.sources, self.spool
 
     def make(self) -> None:
         """Make what is missing, mode 0700."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
         # One by one, from above: `parents=True` would give the ones between the mode of the umask.
-        for folder in (self.root, self.sheets.parent, self.sheets, self.sources, self.outputs, self.spool):
+        for folder in (*self.written()[:1], self.sheets.parent, *self.written()[1:], self.outputs):
             folder.mkdir(mode=0o700, exist_ok=True)
+
+    def forget(self, uid: str) -> None:
+        """Remove what a job's client sent; nothing happens where that is gone."""
+        (self.sheets / uid).unlink(missing_ok=True)
+        shutil.rmtree(self.uploads / uid, ignore_errors=True)
+
+    def sent(self) -> set[str]:
+        """Return the ids of the jobs of which something is kept that a client sent."""
+        return {place.name for folder in (self.sheets, self.uploads) for place in folder.iterdir()}
 
     def empty_spool(self) -> None:
         """Forget what an earlier process had in hand."""
