@@ -122,11 +122,12 @@ def test_company_is_compressed_together(made: Callable[..., Pool], tmp_path: Pat
 def test_who_crashes_in_company_is_found_out(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
     """The company is compressed alone after an overrun: one image fails, the others are none the worse."""
     pool = made(1, timeout_s=0.6)
-    first, slow, last = pool.compress_all([SMALL, SLOW, SMALL], Recipe(format="png"))
+    first, slow, last = pool.compress_all([SMALL, SLOW, SMALL], Recipe(format="png"), measured=[2])
     assert isinstance(slow, ImageError)
     assert slow.image_code is ImageCode.DECODE_TIMEOUT
     assert isinstance(first, protocol.Compressed)
     assert isinstance(last, protocol.Compressed)
+    assert (first.ssim, last.ssim) == (None, 1.0)  # as PNG nothing is lost
 
 
 def test_an_image_error_crosses_the_pipe_whole(made: Callable[..., Pool]) -> None:

@@ -16,7 +16,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -142,16 +142,20 @@ class Pool:
             raise result
         return result
 
-    def compress_all(self, sources: Sequence[bytes | Path], recipe: Recipe) -> list[protocol.Compressed | ImageError]:
+    def compress_all(
+        self, sources: Sequence[bytes | Path], recipe: Recipe, measured: Collection[int] = ()
+    ) -> list[protocol.Compressed | ImageError]:
         """Compress some sources, one after the other in one child: small ones cost less to hand over together.
 
         `timeout_s` holds for all together. A crash or an overrun does not say whose it was: each is then compressed
         alone. Pictures of many megapixels wait for their turn, by what their headers say, because each takes memory by
-        its pixels. Raises PoolClosed when the pool ends first.
+        its pixels. The outputs of the sources whose numbers, from 0, are in `measured` are compared with them. Raises
+        PoolClosed when the pool ends first.
         """
         inline = [source for source in sources if isinstance(source, bytes)]
         named = [len(source) if isinstance(source, bytes) else str(source) for source in sources]
-        order = protocol.Order(recipe, named, f"{self._stem}-{next(self._numbers)}", self._limits)
+        stem = f"{self._stem}-{next(self._numbers)}"
+        order = protocol.Order(recipe, named, stem, self._limits, sorted(measured))
         messages = [protocol.encode(order), b"".join(inline)] if inline else [protocol.encode(order)]
         try:
             with self._pixels.held(max(map(self._weight, sources))):
@@ -161,7 +165,8 @@ class Pool:
         except ImageError as error:
             if len(sources) == 1:
                 return [error]
-            return [result for source in sources for result in self.compress_all([source], recipe)]
+            alone = [([source], [0] if number in measured else []) for number, source in enumerate(sources)]
+            return [result for source, which in alone for result in self.compress_all(source, recipe, which)]
         return [_result(each) for each in reply.results]
 
     def _weight(self, source: bytes | Path) -> int:

@@ -78,7 +78,7 @@ class Site:
         sha256 = f"{n:064x}"
         key = keys.output_key(sha256, fingerprint, "image")
         output = Output(name="image", key=key, bytes=500, format="jpeg", width=10, height=10)
-        return Record(n=n, seconds=0.1, source=Source(1000, "jpeg", 10, 10, sha256), outputs=[output])
+        return Record(n=n, seconds=0.1, source=Source(1000, "jpeg", 10, 10, sha256), outputs=[output], ssim=1 - n / 100)
 
     def leftovers(self) -> list[Path]:
         """What uploads have left in the spool."""

@@ -70,6 +70,9 @@ def test_images_are_in_the_order_of_the_sheet(site: Site, client: httpx.Client) 
     assert images[0]["outputs"][0]["url"] == f"/images/{images[0]['outputs'][0]['key']}.jpg"
     assert images[1]["error"] == {"code": "http_status", "message": "the origin answered 404"}
     assert images[1]["outputs"] == []
+    assert [image["ssim"] for image in images] == [0.99, None, 0.99]
+    worst = client.get(job["links"]["self"]).json()["worst_ssim"]
+    assert worst == {"ssim": 0.99, "image_id": images[0]["id"]}
 
 
 def test_images_page_and_filter(site: Site, client: httpx.Client) -> None:

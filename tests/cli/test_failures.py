@@ -10,7 +10,7 @@ from rich.table import Table
 from imagemill.cli import report
 from imagemill.cli.console import ExitCode, printable
 from imagemill.cli.failures import EXAMPLES, NEXT_STEPS, grouped, host_of, next_step
-from imagemill.cli.report import Outcome
+from imagemill.cli.report import Outcome, Unlike
 from imagemill.cli.tables import GROUPS, console_for, failures_table, faults_table
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import Counts, Volume
@@ -143,3 +143,9 @@ def test_a_refused_sheet_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> 
     assert err.count("bad_url") == len(faults.listed)
     assert "… and 498 more" in err
     assert "the sheet has 1,498 faults" in err
+
+
+@pytest.mark.parametrize(("ssim", "said"), [(0.9126, "row 5, image 2, http://a.example/x (SSIM 0.913)"), (1.0, "")])
+def test_the_summary_names_the_image_least_like_its_source(ssim: float, said: str) -> None:
+    lines = report.summary(outcome(ExitCode.DONE, worst=Unlike(5, 2, "http://a.example/x", ssim), failures=[]))
+    assert [line.partition("of a sample: ")[2] for line in lines if "Least like" in line] == ([said] if said else [])

@@ -161,10 +161,13 @@ def test_a_faulty_sheet_is_a_table_of_faults_and_leaves_nothing(tmp_path: Path) 
 
 def test_json_is_all_there_is_on_standard_output(origin: Origin, tmp_path: Path) -> None:
     write_sheet(tmp_path, [f"{origin.url}/6.jpg,{origin.url}/none.jpg"])
-    code, out, _ = imagemill(tmp_path, "run", "shop.csv", "--json")
+    code, out, _ = imagemill(tmp_path, "run", "shop.csv", "--json", image_ssim_every=1)
     told = json.loads(out)
     assert (code, told["exit_code"], told["job"]["state"]) == (3, 3, "partial")
     assert told["output"] == "shop.out.csv"
+    worst = told["worst"]
+    assert (worst["row"], worst["position"], worst["url"]) == (2, 1, f"{origin.url}/6.jpg")
+    assert 0.5 < worst["ssim"] == told["job"]["worst_ssim"]["ssim"] < 1
     assert told["failures"][0]["code"] == "http_status"
     assert told["failures"][0]["examples"][0]["url"] == f"{origin.url}/none.jpg"
     write_sheet(tmp_path, ["nonsense"], "bad.csv")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
 import uuid
 
@@ -115,3 +117,11 @@ def test_a_host_s_number_fits_into_a_column_and_stays() -> None:
     assert len(numbers) == 3
     assert all(0 <= number < 1 << keys.HOST_BITS for number in numbers)
     assert keys.host_number("a") == 73912390445837
+
+
+def test_one_source_in_so_many_is_sampled_always_the_same() -> None:
+    sources = [hashlib.sha256(b"%d" % n).hexdigest() for n in range(20_000)]
+    for every, expected in ((20, 1000), (3, 6667), (1, 20_000), (0, 0)):
+        found = [source for source in sources if keys.is_sampled(source, every)]
+        assert found == [source for source in sources if keys.is_sampled(source, every)]
+        assert abs(len(found) - expected) <= 4 * math.sqrt(expected) * (every > 1)

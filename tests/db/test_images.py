@@ -8,10 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import Image, Output, Submission
+from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.core.states import ImageState, JobState
 from imagemill.db import MAIN, Claim, Record, Store, StoreError, open_database
 from imagemill.db.lanes import Due
@@ -214,7 +216,7 @@ def test_equal_bytes_and_recipe_are_known(store: Store, seeds: Seeds) -> None:
     store.record_images(claim, records)
     assert records[0].source is not None
     sha256 = records[0].source.sha256
-    known = {sha256: (records[0].source, records[0].outputs)}
+    known = {sha256: (records[0].source, records[0].outputs, None)}
     assert store.known_outputs([sha256, "another"], claim.fingerprint) == known
     assert store.known_outputs([sha256], "another") == {}
     assert store.known_outputs(["another"], claim.fingerprint) == {}
@@ -281,3 +283,16 @@ def test_many_threads_share_one_store(tmp_path: Path) -> None:
     assert {store.job(job.uid).state for job in jobs} == {JobState.COMPLETED}
     assert MAIN == "image"
     store.close()
+
+
+def test_what_is_known_brings_its_likeness(store: Store, seeds: Seeds) -> None:
+    asked = Submission(recipe=Recipe(thumbnails=(Thumbnail(9, 9),)))
+    claim = seeds.claim(seeds.images(1, asked))
+    record = done(claim, 1)
+    small = msgspec.structs.replace(record.outputs[0], name="thumb-9x9", key="b" * 40)
+    record = msgspec.structs.replace(record, outputs=[*record.outputs, small], ssim=0.875)
+    store.record_images(claim, [record])
+    assert record.source is not None
+    sha256 = record.source.sha256
+    assert store.known_outputs([sha256], claim.fingerprint)[sha256] == (record.source, record.outputs, 0.875)
+    assert store._rows("SELECT name, ssim FROM output ORDER BY name") == [("image", 0.875), ("thumb-9x9", None)]

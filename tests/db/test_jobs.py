@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imagemill.core import keys
 from imagemill.core.errors import ImagemillError, NotFoundError, RequestError
-from imagemill.core.job import Submission
+from imagemill.core.job import Submission, Worst
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState, job_state
 from imagemill.db import JobFilter, Staging, Store
@@ -219,3 +220,20 @@ def test_staging_finds_repeated_serials_over_all_rows(tmp_path: Path) -> None:
     assert staging.places == 2 * len(numbers)
     staging.close()
     staging.close()
+
+
+def test_the_worst_likeness_of_those_measured(store: Store, seeds: Seeds) -> None:
+    job = seeds.job([["http://a/1"], ["http://a/1", "http://a/2"], ["http://a/3", "http://a/4"]])
+    assert store.job(job.uid).worst_ssim is None
+    claim = seeds.claim(job)
+    ssims = {1: 0.97, 3: 0.91, 4: None, 5: 0.91}
+    records = [msgspec.structs.replace(done(claim, n), ssim=ssim) for n, ssim in ssims.items()]
+    store.record_images(claim, records)
+    worst = store.job(job.uid).worst_ssim
+    assert worst == Worst(0.91, keys.image_id(job.uid, 3))
+    assert [image.ssim for image in store.images(job.uid, None, 9, None)[0]] == [0.97, 0.97, 0.91, None, 0.91]
+    plan = store._rows(
+        "EXPLAIN QUERY PLAN SELECT ssim, n FROM image WHERE job_id = 1 AND ssim IS NOT NULL ORDER BY ssim, n LIMIT 1"
+    )
+    assert len(plan) == 1
+    assert "COVERING INDEX image_ssim (job_id=?" in plan[0][3]

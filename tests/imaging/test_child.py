@@ -49,11 +49,15 @@ def _ask(
 
 
 def _ask_all(
-    pipe: Connection, tmp_path: Path, sources: list[bytes | Path], recipe: Recipe | None = None
+    pipe: Connection,
+    tmp_path: Path,
+    sources: list[bytes | Path],
+    recipe: Recipe | None = None,
+    measured: tuple[int, ...] = (),
 ) -> protocol.Reply:
     named = [len(source) if isinstance(source, bytes) else str(source) for source in sources]
     stem = f"{tmp_path}/made-{secrets.token_hex(4)}"
-    pipe.send_bytes(protocol.encode(protocol.Order(recipe or Recipe(), named, stem, LIMITS)))
+    pipe.send_bytes(protocol.encode(protocol.Order(recipe or Recipe(), named, stem, LIMITS, list(measured))))
     if inline := [source for source in sources if isinstance(source, bytes)]:
         pipe.send_bytes(b"".join(inline))
     assert pipe.poll(60)
@@ -97,6 +101,16 @@ def test_outputs_are_files(child: Child, tmp_path: Path) -> None:
         assert (file.stat().st_size, file.stat().st_mode & 0o777) == (made.size, 0o600)
         assert opened(file.read_bytes()).size == size
     assert reply.resident_bytes > 0 or sys.platform != "linux"
+
+
+def test_likeness_is_told_of_those_that_were_asked_for(child: Child, tmp_path: Path) -> None:
+    picture, still = written(photo(), "jpeg", quality=95), written(photo(64, 64), "gif")
+    moving = written(photo(64, 64), "gif", save_all=True, append_images=[noise(64, 64)])
+    sources: list[bytes | Path] = [picture, picture, b"<html>", still, moving]
+    results = _ask_all(child[1], tmp_path, sources, measured=(1, 2, 3)).results
+    told = [each.ssim if isinstance(each, protocol.Compressed) else "failed" for each in results]
+    assert [told[0], told[2], told[4]] == [None, "failed", 1.0]  # the last is published as it came
+    assert all(isinstance(ssim, float) and 0.9 < ssim <= 1 for ssim in (told[1], told[3]))
 
 
 def test_an_output_that_cannot_be_written_says_why(child: Child, tmp_path: Path) -> None:

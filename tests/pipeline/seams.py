@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -60,21 +60,23 @@ class Press:
         self.spool = spool
         self._numbers = itertools.count()
 
-    def compress_all(self, sources: Sequence[bytes | Path], recipe: Recipe) -> list[Compressed | ImageError]:
-        return [self._result(source, recipe) for source in sources]
+    def compress_all(
+        self, sources: Sequence[bytes | Path], recipe: Recipe, measured: Collection[int] = ()
+    ) -> list[Compressed | ImageError]:
+        return [self._result(source, recipe, 0.75 if n in measured else None) for n, source in enumerate(sources)]
 
-    def _result(self, source: bytes | Path, recipe: Recipe) -> Compressed | ImageError:
+    def _result(self, source: bytes | Path, recipe: Recipe, ssim: float | None) -> Compressed | ImageError:
         try:
-            return self._compress(source, recipe)
+            return self._compress(source, recipe, ssim)
         except ImageError as error:
             return error
 
-    def _compress(self, source: bytes | Path, recipe: Recipe) -> Compressed:
+    def _compress(self, source: bytes | Path, recipe: Recipe, ssim: float | None) -> Compressed:
         data = source.read_bytes() if isinstance(source, Path) else source
         self.pressed.append(data)
         self.trouble(data)
         names = ["image", *(thumbnail.name for thumbnail in recipe.thumbnails)]
-        return Compressed("jpeg", 40, 30, [self._made(name, data[: len(data) // 2]) for name in names])
+        return Compressed("jpeg", 40, 30, [self._made(name, data[: len(data) // 2]) for name in names], ssim)
 
     def _made(self, name: str, data: bytes) -> Made:
         path = self.spool / f"made-{name}-{next(self._numbers)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from imagemill.core import keys
@@ -317,3 +318,28 @@ def test_a_database_that_cannot_be_read_costs_no_attempt(mill: Mill, monkeypatch
     assert (image.state, image.attempts) == ("pending", 0)
     mill.work(job)
     assert mill.states(job) == ["done"]
+
+
+def with_sample(mill: Mill, every: int) -> None:
+    settings = mill.parts.settings
+    image = msgspec.structs.replace(settings.image, ssim_every=every)
+    mill.with_parts(msgspec.structs.replace(settings, image=image))
+
+
+def test_a_sample_is_compared_and_repeats_agree(mill: Mill) -> None:
+    with_sample(mill, 4)
+    urls = mill.urls(120)
+    first, second = mill.accept(mill.sheet(*urls)), mill.accept(mill.sheet(*urls[:60], *urls))
+    mill.work(first)
+    measured = [image.source_url for image in mill.images(first) if image.ssim == 0.75]
+    assert 12 < len(measured) < 48
+    assert all(image.ssim is None for image in mill.images(first) if image.source_url not in measured)
+    assert mill.job(first).worst_ssim is not None
+    with_sample(mill, 0)  # what is known is reused: nothing is measured again, and nothing forgotten
+    mill.work(second)
+    assert len(mill.press.pressed) == 120
+    assert {image.source_url for image in mill.images(second) if image.ssim == 0.75} == set(measured)
+    other = mill.accept(mill.sheet(*urls), Submission(recipe=Recipe(quality=20)))
+    mill.work(other)
+    assert {image.ssim for image in mill.images(other)} == {None}
+    assert mill.job(other).worst_ssim is None

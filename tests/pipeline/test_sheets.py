@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import msgspec
 import pytest
 
 from imagemill.core import keys
@@ -89,6 +90,8 @@ def test_a_long_sheet_comes_in_pieces(mill: Mill, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_report_tells_all_and_runs_nothing(mill: Mill) -> None:
+    settings = mill.parts.settings
+    mill.with_parts(msgspec.structs.replace(settings, image=msgspec.structs.replace(settings.image, ssim_every=1)))
     job = made(mill, Submission())
     text = b"".join(mill.pipeline.report(job)).decode()
     header, *rows = list(csv.reader(io.StringIO(text, newline="")))
@@ -107,6 +110,8 @@ def test_the_report_tells_all_and_runs_nothing(mill: Mill) -> None:
     assert sizes == [str(len(A) * 20), str(len(A) * 10), "50.0", "40", "30"]
     assert (first["format before"], first["format after"], first["error code"]) == ("jpeg", "jpeg", "")
     assert float(first["seconds"]) >= 0
+    assert header[-1] == "ssim"
+    assert [row["ssim"] for row in told] == ["0.75", "", "0.75", "0.75", ""]
     assert (second["error code"], second["error"]) == ("not_an_image", "'=cmd|' is not an image")
     assert [second[name] for name in ("output URL", "bytes before", "bytes after", "saved %", "width")] == [""] * 5
     assert "secret" not in text

@@ -13,6 +13,7 @@ from imagemill.cli.console import ExitCode, complain, printable
 from imagemill.cli.failures import Group
 from imagemill.cli.progress import size
 from imagemill.cli.tables import console_for, failures_table, faults_table
+from imagemill.core import keys
 from imagemill.core.job import Job
 from imagemill.core.sheet import Fault, SheetError
 from imagemill.core.states import JobState
@@ -20,9 +21,19 @@ from imagemill.core.states import JobState
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
     from imagemill.cli.paths import Places
+    from imagemill.db import Store
 
 _WARNINGS = 5
 _CODES = {JobState.COMPLETED: ExitCode.DONE, JobState.PARTIAL: ExitCode.PARTIAL}
+
+
+class Unlike(msgspec.Struct, frozen=True):
+    """The image that is least like its source, of those that were compared: where it stands, and its SSIM."""
+
+    row: int
+    position: int
+    url: str
+    ssim: float
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +47,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     report: str | None
     warnings: list[Fault]
     failures: list[Group]
+    worst: Unlike | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +70,17 @@ def outcome(appliance: Appliance, job: Job, places: Places, warnings: list[Fault
         report=places.report,
         warnings=warnings,
         failures=failures.grouped(failed),
+        worst=worst(appliance.store, job),
     )
+
+
+def worst(store: Store, job: Job) -> Unlike | None:
+    """Return the image to look at first, if any was compared with its source."""
+    place = keys.split_image_id(job.worst_ssim.image_id) if job.worst_ssim else None
+    if job.worst_ssim is None or place is None:
+        return None
+    (image,), _ = store.images(job.id, None, 1, str(place[1] - 1))
+    return Unlike(image.row, image.position, image.source_url, job.worst_ssim.ssim)
 
 
 def tell(result: Outcome, *, as_json: bool = False) -> None:
@@ -84,6 +106,9 @@ def summary(result: Outcome) -> list[str]:
     lines = [f"{counts.done:,} of {counts.images:,} images done, {counts.failed:,} failed · {saved}"]
     if result.exit_code == ExitCode.INTERRUPTED:
         return [*lines, "Interrupted: run the same command again to continue where it was."]
+    if (least := result.worst) and least.ssim < 1:
+        where = f"row {least.row}, image {least.position}, {printable(least.url)}"
+        lines.append(f"Least like its source, of a sample: {where} (SSIM {least.ssim:.3f})")
     lines.append(f"Sheet: {result.output}  Images: {result.images}")
     if result.failures:
         lines += next_steps(result)

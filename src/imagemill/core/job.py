@@ -49,6 +49,13 @@ class Volume(msgspec.Struct, frozen=True):
     saved_percent: float = 0.0
 
 
+class Worst(msgspec.Struct, frozen=True):
+    """The image of a job that is least like its source, of those that were measured. 1 is equal."""
+
+    ssim: float
+    image_id: str
+
+
 class Callback(msgspec.Struct, frozen=True):
     """Where the end of a job is told, and how far that got."""
 
@@ -88,6 +95,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     eta_s: float | None
     callback: Callback
+    worst_ssim: Worst | None = None
     links: Links | None = None
 
     @property

@@ -63,6 +63,14 @@ def output_key(source_sha256: str, recipe_fingerprint: str, name: str) -> str:
     return hashlib.sha256(f"{source_sha256}/{recipe_fingerprint}/{name}".encode()).hexdigest()[:40]
 
 
+def is_sampled(source_sha256: str, every: int) -> bool:
+    """Say whether a source is one of the one in `every` that are looked at more closely; 0 is none.
+
+    The same source always is or never is, so that what is found of it can be found again.
+    """
+    return every > 0 and int(source_sha256[:16], 16) % every == 0
+
+
 EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp", "tiff": "tif"}
 """Format names and the extensions their files bear."""
 

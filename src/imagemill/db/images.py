@@ -30,7 +30,7 @@ OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.
 
 
 _KNOWN = (
-    "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height, s.sha256"
+    "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height, s.sha256, o.ssim"
     " FROM output o JOIN source s ON s.sha256 = o.source_sha256"
     " WHERE o.fingerprint = ? AND o.source_sha256 IN ({}) ORDER BY o.name"
 )
@@ -71,6 +71,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None = None
     outputs: list[Output] = []
     validator: str = ""
+    ssim: float | None = None
 
     @property
     def move(self) -> Move:
@@ -163,14 +164,9 @@ class Images(Jobs, Lanes, Validators):
         # A known output may have been stored again, because its file was gone: its row becomes the newest.
         self._many(
             "INSERT OR REPLACE INTO output"
-            " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (o.key, record.source.sha256, claim.fingerprint, o.name, o.bytes, o.format, o.width, o.height, now)
-                for record in records
-                if record.source
-                for o in record.outputs
-            ],
+            " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at, ssim)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [row for record in records for row in _kept(record, claim.fingerprint, now)],
         )
 
     def _complete(self, claim: Claim, records: Sequence[Record]) -> None:
@@ -178,7 +174,7 @@ class Images(Jobs, Lanes, Validators):
             _write(
                 Move.COMPLETE,
                 "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
-                f" output = ?, output_bytes = ?, seconds = ?, revision = {_REVISION}",
+                f" output = ?, output_bytes = ?, ssim = ?, seconds = ?, revision = {_REVISION}",
             ),
             [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
         )
@@ -262,11 +258,17 @@ class Images(Jobs, Lanes, Validators):
             (now, now + longest_s),
         )
 
-    def known_outputs(self, sources: Sequence[str], fingerprint: str) -> dict[str, tuple[Source, list[Output]]]:
-        """Return what was made of equal bytes with an equal recipe before, by the SHA-256 of the source."""
-        known: dict[str, tuple[Source, list[Output]]] = {}
+    def known_outputs(
+        self, sources: Sequence[str], fingerprint: str
+    ) -> dict[str, tuple[Source, list[Output], float | None]]:
+        """Return what was made of equal bytes with an equal recipe before, by the SHA-256 of the source.
+
+        The source, the outputs, and the main one's SSIM where it was measured.
+        """
+        known: dict[str, tuple[Source, list[Output], float | None]] = {}
         for row in self._rows(_KNOWN.format(",".join("?" * len(sources))), (fingerprint, *sources)):
-            _, outputs = known.setdefault(row[10], (Source(*row[6:11]), []))
+            # The main output is the first by its name, and has the SSIM.
+            _, outputs, _ = known.setdefault(row[10], (Source(*row[6:11]), [], row[11]))
             outputs.append(Output(*row[:6]))
         return known
 
@@ -285,7 +287,17 @@ def _made(record: Record) -> tuple[object, ...]:
     if source is None or main is None:
         message = f"image {record.n} is recorded as done without a source or an output"
         raise ValueError(message)
-    return source.sha256, source.bytes, keys.file_name(main.key, main.format), main.bytes
+    return source.sha256, source.bytes, keys.file_name(main.key, main.format), main.bytes, record.ssim
+
+
+def _kept(record: Record, fingerprint: str, now: float) -> list[tuple[object, ...]]:
+    if record.source is None:
+        return []
+    sha256, ssim = record.source.sha256, {MAIN: record.ssim}
+    return [
+        (o.key, sha256, fingerprint, o.name, o.bytes, o.format, o.width, o.height, now, ssim.get(o.name))
+        for o in record.outputs
+    ]
 
 
 def _wrong(record: Record) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from imagemill.core import keys
 from imagemill.core.errors import NotFoundError, RequestError
-from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume
+from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume, Worst
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
 from imagemill.db.repeats import Repeats
 
@@ -237,7 +237,14 @@ class Jobs(Repeats):
             expires_at=optional_moment(expires_at),
             eta_s=None if finished_at else eta_s(self._clock(), started_at, counts),
             callback=self._callback(job_id, asked.callback_url),
+            worst_ssim=self._worst(job_id, uid),
         )
+
+    def _worst(self, job_id: int, uid: str) -> Worst | None:
+        row = self._row(
+            "SELECT ssim, n FROM image WHERE job_id = ? AND ssim IS NOT NULL ORDER BY ssim, n LIMIT 1", (job_id,)
+        )
+        return Worst(row[0], keys.image_id(uid, row[1])) if row else None
 
     def _callback(self, job_id: int, url: str | None) -> Callback:
         if url is None:

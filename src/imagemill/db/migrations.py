@@ -102,6 +102,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE fetched (
             id INTEGER PRIMARY KEY, url BLOB NOT NULL UNIQUE, validator TEXT NOT NULL, sha256 BLOB NOT NULL)""",
     ),
+    (
+        "ALTER TABLE output ADD COLUMN ssim REAL",
+        "CREATE INDEX image_ssim ON image (job_id, ssim) WHERE ssim IS NOT NULL",
+    ),
 )
 
 

@@ -70,20 +70,20 @@ static PyObject *requantise(PyObject *module, PyObject *positional, PyObject *na
 
 static PyObject *ssim(PyObject *module, PyObject *arguments) {
     Py_buffer one, other;
-    int width, height;
+    int width, height, step = 1;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*y*ii:ssim", &one, &other, &width, &height)) return NULL;
+    if (!PyArg_ParseTuple(arguments, "y*y*ii|i:ssim", &one, &other, &width, &height, &step)) return NULL;
     PyObject *measured = NULL;
-    const int is_right = width > 0 && height > 0 && one.len == other.len && one.len / width == height &&
+    const int is_right = width > 0 && height > 0 && step > 0 && one.len == other.len && one.len / width == height &&
                          one.len % width == 0;
     if (is_right) {
         double similarity;
         Py_BEGIN_ALLOW_THREADS
-        similarity = requant_ssim(one.buf, other.buf, width, height);
+        similarity = requant_ssim(one.buf, other.buf, width, height, step);
         Py_END_ALLOW_THREADS
         measured = similarity < -1 ? PyErr_NoMemory() : PyFloat_FromDouble(similarity);
     } else {
-        PyErr_SetString(PyExc_ValueError, "both images must have width times height bytes");
+        PyErr_SetString(PyExc_ValueError, "both images must have width times height bytes, and step be positive");
     }
     PyBuffer_Release(&one);
     PyBuffer_Release(&other);

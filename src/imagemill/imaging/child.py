@@ -24,7 +24,7 @@ _UNKNOWN: Final = 1 << 40
 
 def main(pipe: Connection, config: protocol.Config, parent: int) -> None:
     """Serve one pipe. `parent` is the pool's process id."""
-    from imagemill.imaging import engine, ladder, pixels  # noqa: F401, PLC0415 — Pillow: the parent never loads it
+    from imagemill.imaging import engine, likeness, pixels  # noqa: F401, PLC0415 — Pillow: the parent never loads it
 
     pixels.set_warnings()
     sandbox.tune_memory()
@@ -78,7 +78,16 @@ def _compressed(order: protocol.Order, number: int, given: bytes | str) -> proto
     result = ladder.compress(source, order.recipe, order.limits)
     pieces = enumerate(result.pieces)
     outputs = [_made(piece, protocol.output_path(order.spool, number, output)) for output, piece in pieces]
-    return protocol.Compressed(result.format, result.width, result.height, outputs)
+    ssim = _likeness(order, number, source, result.pieces[0])
+    return protocol.Compressed(result.format, result.width, result.height, outputs, ssim)
+
+
+def _likeness(order: protocol.Order, number: int, source: bytes, main: Piece) -> float | None:
+    from imagemill.imaging import likeness  # noqa: PLC0415 — as above
+
+    if main.is_source:
+        return 1.0
+    return likeness.measured(source, main, order.recipe, order.limits) if number in order.measured else None
 
 
 def _made(piece: Piece, path: str) -> protocol.Made:

@@ -20,13 +20,14 @@ _WEB: Final = frozenset({"jpeg", "png", "webp", "gif"})
 
 
 class Piece(NamedTuple):
-    """One output: `image`, or a thumbnail by its name."""
+    """One output: `image`, or a thumbnail by its name. `is_source`: it is the source itself, nothing was lost."""
 
     name: str
     data: bytes
     format: str
     width: int
     height: int
+    is_source: bool = False
 
 
 class Result(NamedTuple):
@@ -164,7 +165,7 @@ def _smaller(source: pixels.Source, recipe: Recipe, made: Piece) -> Piece:
     if not is_free or is_resized or len(made.data) < len(source.data):
         return made
     clean = _clean(source, recipe)
-    return made if clean is None else Piece(made.name, clean, source.format, made.width, made.height)
+    return made if clean is None else made._replace(data=clean, format=source.format, is_source=True)
 
 
 def _clean(source: pixels.Source, recipe: Recipe) -> bytes | None:

@@ -32,13 +32,15 @@ class Config(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True, array_like=True):
     """Sources to compress, one after the other. Each is a path, or the size of its part of the bytes that follow.
 
-    `spool` is the stem of the files the child may write: see `output_path`.
+    `spool` is the stem of the files the child may write: see `output_path`. `measured` are the numbers, from 0, of the
+    sources whose outputs are compared with them.
     """
 
     recipe: Recipe
     sources: list[str | int]
     spool: str
     limits: Limits
+    measured: list[int] = []
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
@@ -57,12 +59,16 @@ class Made(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Compressed(msgspec.Struct, frozen=True, array_like=True, tag="done"):
-    """A compressed source: its format and its sides as displayed (orientation applied), and what was made of it."""
+    """A compressed source: its format and its sides as displayed (orientation applied), and what was made of it.
+
+    `ssim` is how like it its main output is, where that was measured or nothing was lost.
+    """
 
     format: str
     width: int
     height: int
     outputs: list[Made]
+    ssim: float | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failed"):

@@ -42,7 +42,8 @@ typedef struct {
 requant_fate requant(const uint8_t *data, size_t bytes, const requant_order *order, requant_result *result);
 
 /* Mean structural similarity of two grey images of equal sides (Wang, Bovik, Sheikh, Simoncelli 2004): 11 × 11 Gaussian
- * window, sigma 1.5. Images under 11 pixels on a side are one window each way. Below -1: no memory. */
-double requant_ssim(const uint8_t *one, const uint8_t *other, int width, int height);
+ * window, sigma 1.5, in every `step`-th row. Images under 11 pixels on a side are one window each way. Below -1: no
+ * memory. */
+double requant_ssim(const uint8_t *one, const uint8_t *other, int width, int height, int step);
 
 #endif

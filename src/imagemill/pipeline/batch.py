@@ -45,10 +45,11 @@ class StorageDown(Exception):
 
 
 class Finished(NamedTuple):
-    """A source that is compressed, and whose outputs are stored."""
+    """A source that is compressed, and whose outputs are stored. `ssim` is of the main one, where it was measured."""
 
     source: Source
     outputs: list[Output]
+    ssim: float | None
     validator: str = ""
 
 
@@ -177,8 +178,9 @@ class Batch:
     def _make(self, unknown: list[Fetched], made: dict[str, Result]) -> None:
         if not unknown:
             return
-        recipe = self._taken.submission.recipe
-        results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe)
+        recipe, every = self._taken.submission.recipe, self._parts.settings.image.ssim_every
+        sample = [number for number, fetched in enumerate(unknown) if keys.is_sampled(fetched.sha256, every)]
+        results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe, sample)
         try:
             for fetched, result in zip(unknown, results, strict=True):
                 made[fetched.sha256] = self._with_original(fetched, self._stored(fetched, result))
@@ -189,7 +191,9 @@ class Batch:
     def _known(self, sources: list[str]) -> dict[str, Finished]:
         """Return what was made before and is still there; what cannot be asked for is made again."""
         known = self._parts.store.known_outputs(sources, self._taken.fingerprint)
-        names = {sha256: {keys.file_name(out.key, out.format) for out in outs} for sha256, (_, outs) in known.items()}
+        names = {
+            sha256: {keys.file_name(out.key, out.format) for out in outs} for sha256, (_, outs, _) in known.items()
+        }
         try:
             missing = set(self._parts.storage.missing(set().union(*names.values())))
         except OSError as error:
@@ -205,7 +209,7 @@ class Batch:
             return result
         source = Source(fetched.size, result.format, result.width, result.height, fetched.sha256)
         try:
-            return Finished(source, [self._put(fetched, made) for made in result.outputs])
+            return Finished(source, [self._put(fetched, made) for made in result.outputs], result.ssim)
         except ImageError as error:
             _remove([result])
             return error

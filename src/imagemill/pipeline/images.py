@@ -217,6 +217,7 @@ def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> 
         seconds=round(seconds, 4),
         source=result.source,
         outputs=result.outputs,
+        ssim=result.ssim,
         validator=result.validator,
     )
 

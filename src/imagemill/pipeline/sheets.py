@@ -135,7 +135,7 @@ def _report_cells(image: Image, link: Callable[[str], str]) -> list[str | float 
     sizes: list[str | float | None] = [source.bytes if source else "", made.bytes if made else "", image.saved_percent]
     shape: list[str | float | None] = [made.width, made.height] if made else ["", ""]
     formats: list[str | float | None] = [source.format if source else "", made.format if made else ""]
-    return [*where, *wrong, *sizes, *shape, *formats, image.seconds]
+    return [*where, *wrong, *sizes, *shape, *formats, image.seconds, image.ssim]
 
 
 def batched(lines: Iterable[bytes], least_bytes: int) -> Iterator[bytes]:

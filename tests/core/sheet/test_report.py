@@ -7,8 +7,9 @@ from tests.core.sheet.tables import table
 
 
 def test_columns() -> None:
-    assert len(REPORT_COLUMNS) == len(set(REPORT_COLUMNS)) == 15
+    assert len(REPORT_COLUMNS) == len(set(REPORT_COLUMNS)) == 16
     assert report_line(REPORT_COLUMNS).startswith(b"row,column position,input URL,output URL,state,error code,")
+    assert report_line(REPORT_COLUMNS).endswith(b",seconds,ssim\n")
 
 
 def test_values() -> None:

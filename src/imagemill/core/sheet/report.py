@@ -23,6 +23,7 @@ REPORT_COLUMNS: Final = (
     "format before",
     "format after",
     "seconds",
+    "ssim",
 )
 _RUNNABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _GRAMMAR: Final = Grammar(",")
