@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import StartError, UnreadableError
 from imagemill.core.job import Job
 from imagemill.pipeline import Outage, Work
-from imagemill.storage import MemoryStorage, StorageError
+from imagemill.storage import MemoryStorage, Opened, StorageError
 from tests.pipeline.seams import Mill, delays
 from tests.seeds import Clock
 
@@ -29,6 +29,10 @@ class Elsewhere(MemoryStorage):
     def adopt(self, name: str, file: Path) -> None:
         self._fail("adopt")
         super().adopt(name, file)
+
+    def open(self, name: str, span: range | None = None) -> Opened:
+        self._fail("open")
+        return super().open(name, span)
 
     def missing(self, names: Iterable[str]) -> list[str]:
         self._fail("missing")
@@ -160,6 +164,17 @@ def test_the_start_is_refused_where_waiting_does_not_help(storage: Elsewhere) ->
     outage = Outage(storage)
     outage.begin()
     assert outage.trouble() == str(DOWN)
+
+
+def test_a_picture_that_cannot_be_read_is_not_left_out_of_the_archive(mill: Mill, storage: Elsewhere) -> None:
+    job = given(mill)
+    mill.work(job)
+    whole = b"".join(mill.pipeline.archive(mill.job(job)))
+    assert whole
+    storage.troubles = [None, CUT]
+    with pytest.raises(UnreadableError, match="cannot be read now"):
+        list(mill.pipeline.archive(mill.job(job)))
+    assert b"".join(mill.pipeline.archive(mill.job(job))) == whole
 
 
 def test_what_is_durable_is_not_looked_for_at_the_start(mill: Mill, storage: Elsewhere) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import random
 import subprocess
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +144,19 @@ def assert_open_to_anybody(appliance: ApplianceProcess, links: list[str]) -> Non
         for link in links:
             name = httpx.URL(link).path.rpartition("/")[2]
             assert anybody.get(link).content == appliance.get(f"/images/{name}").raise_for_status().content
+
+
+def test_an_archive_is_read_from_there_and_a_deleted_job_leaves_nothing(
+    shop: Shop, s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    with ApplianceProcess(tmp_path / "data", s3.settings(bucket)) as appliance:
+        job = appliance.submit(shop.part)
+        assert appliance.finished(job, 90)["state"] == "completed"
+        stored = {s3.read(bucket, key).content for key in s3.objects(bucket) if not key.endswith("probe")}
+        with zipfile.ZipFile(io.BytesIO(appliance.get(f"/api/v1/jobs/{job}/images.zip").content)) as archive:
+            assert {archive.read(name) for name in archive.namelist()} == stored
+        assert appliance.delete(f"/jobs/{job}").is_success
+        until(lambda: set(s3.objects(bucket)) == {"shop/imagemill-probe"}, 60, "its objects are gone")
 
 
 def test_a_stop_does_not_wait_for_a_storage_that_hangs(

@@ -47,9 +47,8 @@ class Stored:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise UnreadableError(
-                "The image cannot be read now: ask again after `Retry-After`.", cause=str(error)
-            ) from error
+            message = "a picture cannot be read now: ask again after Retry-After seconds"
+            raise UnreadableError(message, cause=str(error)) from error
 
     async def _call(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(question, *args, **kwargs))

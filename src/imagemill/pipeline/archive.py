@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
 from imagemill.core.archive import Zip, entry_name
+from imagemill.core.errors import UnreadableError
 from imagemill.pipeline.sheets import check_finished
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def archive(parts: Parts, job: Job, *, partial: bool = False) -> Iterator[bytes]
     """Return the file in pieces. NotFinishedError before the end, unless `partial`.
 
     A picture that stands at several places is there once, named for the first. One that is gone from the storage is
-    left out: the next start makes it again.
+    left out: the next start makes it again. UnreadableError where the storage cannot say.
     """
     check_finished(job, partial=partial)
     return _pieces(parts, job)
@@ -39,6 +40,9 @@ def _pieces(parts: Parts, job: Job) -> Iterator[bytes]:
                 data = b"".join(parts.storage.open(name).chunks)
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                message = "a picture cannot be read now: ask again after Retry-After seconds"
+                raise UnreadableError(message, cause=str(error)) from error
             title = entry_name(row, position, url, output.name, keys.EXTENSIONS[output.format])
             head, record = made.entry(title, data, moment)
             records.write(record)
