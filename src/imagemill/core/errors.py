@@ -162,8 +162,10 @@ class RemoteError(ImagemillError):
     `answer` is its problem details as they came.
     """
 
+    code = "remote"
+
     def __init__(self, detail: str, *, status: int = 0, code: str = "", answer: bytes = b"", cause: str = "") -> None:
         super().__init__(detail, cause=cause)
         self.status = status
-        self.code = code or "remote"
+        self.code = code or self.code
         self.answer = answer
