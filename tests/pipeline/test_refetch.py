@@ -100,3 +100,14 @@ def test_nothing_is_remembered_where_that_is_set(mill: Mill, first: Job) -> None
     again = mill.accept(mill.sheet(URL), AGAIN)
     mill.work(again)
     assert (mill.origin.refetched, mill.origin.fetched) == ([], [URL])
+
+
+def test_a_job_that_keeps_its_sources_has_them_sent_again(mill: Mill) -> None:
+    mill.origin.validators[URL] = '"one"'
+    for asked, fetched in ((Submission(), 1), (Submission(keep_original=True), 2), (Submission(keep_original=True), 2)):
+        job = mill.accept(mill.sheet(URL), asked)
+        mill.work(job)
+        assert mill.states(job) == ["done"]
+        assert len(mill.origin.fetched) == fetched
+    assert len(mill.origin.refetched) == 1
+    assert len([*mill.originals.names()]) == 1

@@ -125,7 +125,7 @@ class Batch:
         return {
             url: known[sha256]._replace(validator=validator)
             for url, (validator, sha256) in remembered.items()
-            if sha256 in known
+            if sha256 in known and self._has_original(known[sha256].source)
         }
 
     def _fetched(self, url: str, before: Finished | None) -> Fetched | Finished:
@@ -231,6 +231,12 @@ class Batch:
         except ImageError as error:
             return error
         return result
+
+    def _has_original(self, source: Source) -> bool:
+        """Say whether a source need not be sent again to be kept."""
+        if not self._taken.submission.keep_original:
+            return True
+        return self._parts.originals.has(keys.source_name(source.sha256, source.format))
 
     @contextmanager
     def _storing(self, shelf: Shelf, name: str) -> Iterator[str]:
