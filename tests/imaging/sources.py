@@ -138,6 +138,12 @@ def _deep_tiff(image: Image.Image) -> Source:
     return Source(head + pixels + directory, "tiff", image, is_grey=bands == 1)
 
 
+def _with_gamma(source: Source, gamma: float) -> Source:
+    """The same file, saying what its values mean (PNG third edition, 11.3.2.2)."""
+    chunk = _chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    return source._replace(data=source.data[:33] + chunk + source.data[33:])
+
+
 def _frames() -> list[Image.Image]:
     frames = []
     for number in range(len(DURATIONS)):
@@ -268,6 +274,11 @@ MAKERS: Final[dict[str, Callable[[], Source]]] = {
     "png adobe rgb alpha": lambda: _png(faded(), icc_profile=profiles.ADOBE_RGB),
     "png adobe rgb palette": lambda: _png(_few(), icc_profile=profiles.ADOBE_RGB),
     "png grey profile": lambda: _png(_grey(), icc_profile=profiles.GREY),
+    "png other gamma": lambda: _with_gamma(_png(scene()), 1.0),
+    "png other gamma, palette": lambda: _with_gamma(_png(_few()), 1.0),
+    "png other gamma, alpha": lambda: _with_gamma(_png(faded()), 0.6),
+    "png other gamma, animated": lambda: _with_gamma(_film("png"), 0.6),
+    "png usual gamma": lambda: _with_gamma(_png(scene()), 0.45455),
     "png orientation 6": lambda: _png(_stored(6), exif=_exif(6))._replace(picture=scene()),
     "png animated": lambda: _film("png"),
     "png animated, grey profile": lambda: _film("png", "L", icc_profile=profiles.GREY),

@@ -34,7 +34,8 @@ def _coloured(image: Image.Image) -> Image.Image:
     is_grey = image.mode in {"1", "L", "LA"}
     own = "CMYK" if image.mode == "CMYK" else "L" if is_grey else "RGB"
     if mode != own:  # one that does not fit is nobody's
-        return image.convert("RGB")
+        gamma = 1 if "srgb" in image.info or profile else image.info.get("gamma", 1 / 2.2) * 2.2
+        return image.convert("RGB").point(lambda value: round(255 * (value / 255) ** (1 / gamma)))
     return _managed(image.convert(mode), ImageCms.ImageCmsProfile(io.BytesIO(profile)), mode)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from PIL import Image, ImageChops, ImageCms, ImageColor
 
@@ -15,6 +16,9 @@ _SIXTEEN_MAX: Final = 0xFFFF
 _EIGHT_MAX: Final = 0xFF
 _SPACES: Final = {"L": b"GRAY", "RGB": b"RGB "}
 """Colour space field of an ICC profile (ICC.1:2022, 7.2.8) that fits a mode."""
+_SRGB_GAMMA: Final = 1 / 2.2
+_SAME_GAMMA: Final = 0.05
+_STRAIGHT: Final = range(256)
 _SAMPLE: Final = 64
 _HEADER_BYTES: Final = 128
 
@@ -25,6 +29,21 @@ def normalised(image: Image.Image) -> Image.Image:
         return image
     converted = _converted(image)
     return without_idle_alpha(converted) if converted.mode in _ALPHA_MODES else converted
+
+
+def without_gamma(image: Image.Image, info: Mapping[Any, Any]) -> Image.Image:
+    """Return an L, LA, RGB or RGBA image as its PNG's gAMA means it; outputs have none, which means sRGB's.
+
+    A profile or an sRGB chunk is stronger (PNG third edition, 4.3); senseless values and sRGB's own change nothing.
+    """
+    gamma = info.get("gamma")
+    if not isinstance(gamma, float) or not 0.1 < gamma < 10 or info.keys() & {"icc_profile", "srgb"}:
+        return image
+    power = _SRGB_GAMMA / gamma
+    if abs(power - 1) < _SAME_GAMMA:
+        return image
+    curve = [round(_EIGHT_MAX * (value / _EIGHT_MAX) ** power) for value in range(_EIGHT_MAX + 1)]
+    return image.point([entry for band in image.getbands() for entry in (_STRAIGHT if band == "A" else curve)])
 
 
 def without_idle_alpha(image: Image.Image) -> Image.Image:

@@ -77,7 +77,8 @@ def _is_there(source: pixels.Source, number: int) -> bool:
 def _coloured(image: Image.Image) -> Image.Image:
     """Return the frame in RGBA; greys with a profile of greys by that, for it does not fit colours."""
     profile = colour.profile_to_keep(image.info.get("icc_profile"), image.mode) if image.mode in {"L", "LA"} else None
-    return (colour.in_srgb(image, profile) if profile else image).convert("RGBA")
+    shown = colour.in_srgb(image, profile) if profile else image
+    return colour.without_gamma(shown.convert("RGBA"), image.info)
 
 
 def _frame(image: Image.Image, orientation: int, size: tuple[int, int]) -> Image.Image:

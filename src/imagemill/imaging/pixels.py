@@ -126,10 +126,12 @@ def decoded(source: Source, recipe: Recipe, *, with_main: bool = True) -> Pictur
         image.load()
         upright = turned(image, source.tags.orientation)
         plain = colour.normalised(upright)
+        shown = colour.without_gamma(plain, image.info)
     profile = colour.profile_to_keep(image.info.get("icc_profile"), plain.mode)
+    has_palette = upright.mode in {"1", "P"} and shown is plain
     if profile is None:
-        plain = colour.without_idle_colour(plain)
-    return Picture(plain, profile, upright if upright.mode in {"1", "P"} else None)
+        shown = colour.without_idle_colour(shown)
+    return Picture(shown, profile, upright if has_palette else None)
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
