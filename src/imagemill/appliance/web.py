@@ -49,7 +49,7 @@ class Web:
         """Return when requests are answered."""
         self._thread.start()
         ends_at = time.monotonic() + START_S
-        while not _answers(self._host, self._port):
+        while not answers(self._host, self._port):
             if not self._thread.is_alive() or time.monotonic() > ends_at:
                 message = f"the web server did not start on {self._host}:{self._port}; the log says why"
                 raise StartError(message)
@@ -104,7 +104,8 @@ def _bound(host: str, port: int) -> socket.socket:
     return probe
 
 
-def _answers(host: str, port: int) -> bool:
+def answers(host: str, port: int) -> bool:
+    """Say whether somebody answers on a port."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a look-up, not a bind
     with contextlib.suppress(OSError), socket.create_connection((here, port), timeout=1.0):
         return True

@@ -16,6 +16,7 @@ from imagemill import __version__
 from imagemill.cli import console
 
 VERBS: Final = {
+    "doctor": "imagemill.cli.doctor",
     "jobs": "imagemill.cli.jobs",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",

@@ -12,6 +12,7 @@ from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
+from imagemill.db.soundness import inspect, newest_at
 from imagemill.db.staging import Sampled, Staging
 from imagemill.db.store import Store
 from imagemill.db.tokens import FIRST, Caller, Name, TokenInfo, checked_name, new_token
@@ -40,6 +41,8 @@ __all__ = [
     "StoreError",
     "TokenInfo",
     "checked_name",
+    "inspect",
     "new_token",
+    "newest_at",
     "open_database",
 ]

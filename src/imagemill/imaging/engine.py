@@ -10,6 +10,9 @@ from imagemill.core.errors import StartError
 
 _DISTRIBUTIONS: Final = ("pillow-simd", "pillow")
 _CURE: Final = "run `make setup`, or: pip uninstall -y pillow pillow-simd && pip install --no-deps pillow-simd"
+ABSENT: Final = "absent"
+"""What the description of a part that was not built begins with."""
+
 _CODECS: Final = {"jpg": "jpeg", "zlib": "png", "webp": "webp", "libtiff": "tiff", "littlecms2": "colour profiles"}
 
 
@@ -42,7 +45,7 @@ def describe() -> dict[str, str]:
     from imagemill.imaging import coefficients, palette  # noqa: PLC0415 — as above
 
     codecs = {label: str(features.version(feature)) for feature, label in _CODECS.items() if features.check(feature)}
-    without = "absent: JPEGs take the slower way through pixels"
+    without = f"{ABSENT}: JPEGs take the slower way through pixels"
     requantiser = coefficients.library() or without
     palettes = "built" if palette.IS_BUILT else "absent: a PNG gets a palette only where that loses nothing"
     return {"engine": name(), "version": _pil_version(), "requantiser": requantiser, "palettes": palettes, **codecs}

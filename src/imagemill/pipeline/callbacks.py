@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imagemill.db import Delivery
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
+    from imagemill.webhook import Caller
 
 LEASE_S: Final = 300.0
 GONE: Final = 410
@@ -56,10 +57,16 @@ def redeliver(parts: Parts, job: Job) -> list[Step]:
 def trial(parts: Parts, url: str, secret: str | None) -> Trial:
     """Make a callback that tells of no job, now; RequestError where the policy forbids the address."""
     parts.caller.check(url)
-    started, at = time.monotonic(), datetime.fromtimestamp(parts.clock(), UTC)
+    key = secret or parts.settings.callback.secret
+    return tried(parts.caller, url, key, datetime.fromtimestamp(parts.clock(), UTC))
+
+
+def tried(caller: Caller, url: str, key: str | None, at: datetime) -> Trial:
+    """Make such a callback without further questions, signed with `key`."""
+    started = time.monotonic()
     body = msgspec.json.encode({"type": "test", "timestamp": at, "data": {"message": "A callback of imagemill's."}})
-    message_id, key = f"msg_{secrets.token_hex(16)}", secret or parts.settings.callback.secret
-    attempt = parts.caller.post(url, key, message_id, body, at)
+    message_id = f"msg_{secrets.token_hex(16)}"
+    attempt = caller.post(url, key, message_id, body, at)
     return Trial(
         url=url,
         headers=headers_of(key, message_id, body, at),
