@@ -182,6 +182,7 @@ def list_images(
 
 
 def with_urls(image: Image, parts: Parts) -> Image:
+    """Return an image whose outputs say where they are published."""
     """Return the image with the addresses of its outputs."""
     outputs = [
         msgspec.structs.replace(output, url=parts.link(keys.file_name(output.key, output.format)))

@@ -145,6 +145,16 @@ class EventsOperation(Operation):
         self.parameters = [*(self.parameters or []), last]
 
 
+@dataclass
+class OriginalOperation(Operation):
+    """Documents a source as what it is: an image of whatever type it came in."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer."""
+        answer = OpenAPIResponse(description="The source.", content={"image/*": OpenAPIMediaType()})
+        self.responses = {**(self.responses or {}), "200": answer}
+
+
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
     """Return the configuration: one page, no CDN."""
     bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")

@@ -71,6 +71,16 @@ class Places(Queries):
         page = [_image(uid, row, outputs.get(row[9], [])) for row in rows[:limit]]
         return page, str(rows[limit - 1][0]) if len(rows) > limit else None
 
+    def image(self, uid: str, place: int) -> Image:
+        """Return the image at one place of a job; NotFoundError when there is no such place."""
+        job_id, fingerprint = self._found(uid)
+        row = self._row(f"{_IMAGES} WHERE p.job_id = ? AND p.n = ?", (job_id, place))
+        if row is None:
+            message = "there is no such image: list them with GET /api/v1/jobs/{id}/images"
+            raise NotFoundError(message)
+        outputs = self._outputs_of({row[9]} if row[9] else set(), fingerprint)
+        return _image(uid, row, outputs.get(row[9], []))
+
     def made_outputs(self, uid: str) -> Iterator[tuple[int, int, str, Output]]:
         """Return (row, position, URL, output) of every output of a job's images, each image at its first place."""
         (job_id, fingerprint), n = self._found(uid), 0

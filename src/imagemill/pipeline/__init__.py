@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from imagemill.core import retry
+from imagemill.core import keys, retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Job, JobKind, Trial
+    from imagemill.core.job import Job, JobKind, Source, Trial
     from imagemill.db import Claim
 
 __all__ = [
@@ -135,6 +135,10 @@ class Pipeline:
         ended: list[Step] = [Notify(delivery) for delivery in over]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
+
+    def original(self, source: Source) -> Path | None:
+        """Return the file of a source, where it is kept."""
+        return self._parts.originals.path(keys.source_name(source.sha256, source.format))
 
     def sweep(self) -> list[Step]:
         """Remove a little of what nobody needs any more."""
