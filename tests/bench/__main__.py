@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import memory, races, upkeep
-from tests.bench.contenders import Result
+from tests.bench import codec, memory, races, upkeep
+from tests.bench.contenders import Result, available, peers
+from tests.bench.pictures import photos
 from tests.places import ROOT
 
 UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
@@ -21,6 +22,7 @@ UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
     "bookkeeping": upkeep.bookkeeping,
     "memory": memory.memory,
 }
+SCENARIOS = [*races.RACES, "codec", *UPKEEP]
 GOALS = {
     "accepted_s": "at most 20",
     "more_memory_mb": "at most 100",
@@ -33,17 +35,28 @@ COLUMNS = ("contender", "images/s", "net/s", "wall s", "start s", "CPU s", "CPU 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join([*races.RACES, *UPKEEP]))
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--runs", type=int, default=3, help="turns of each race; medians are shown  [default: 3]")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json", help="where the figures go")
     asked = parser.parse_args()
-    if unknown := set(asked.scenarios) - races.RACES.keys() - UPKEEP.keys():
+    if unknown := set(asked.scenarios) - set(SCENARIOS):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     figures: dict[str, object] = {}
-    for name in asked.scenarios or [*races.RACES, *UPKEEP]:
-        figures[name] = race(name, asked.runs) if name in races.RACES else measure(name)
+    for name in asked.scenarios or SCENARIOS:
+        figures[name] = figured(name, asked.runs)
     asked.json.parent.mkdir(parents=True, exist_ok=True)
     asked.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def figured(name: str, runs: int) -> object:
+    if name in races.RACES:
+        return race(name, runs)
+    return compare_codecs() if name == "codec" else measure(name)
+
+
+def compare_codecs() -> object:
+    print("\ncodec: JPEG to JPEG without network, one thread each; sharp at five qualities, all files")
+    return codec.all_sets(peers(), photos()) if len(available()) > 1 else {}
 
 
 def race(name: str, runs: int) -> object:

@@ -90,35 +90,45 @@ def bytes_at(wanted: float, points: list[Point]) -> float:
     return low.bytes + (wanted - low.likeness) / (high.likeness - low.likeness) * (high.bytes - low.bytes)
 
 
-def report(name: str, files: list[Path], peers: Path) -> None:
+def compared(name: str, files: list[Path], peers: Path) -> dict[str, float]:
+    """Print sharp's points and ours; return what PERF.md sets goals for."""
     with tempfile.TemporaryDirectory() as folder:
         points = sharps(files, peers, Path(folder))
     mine, same = ours(files), points[DEFAULT]
-    for quality, point in points.items():
-        print(f"{name:9} sharp {quality}  {point.bytes:>10,} bytes  SSIM {point.likeness:.5f}  {point.cpu_s:.2f} s")
-    print(f"{name:9} ours  {DEFAULT}  {mine.bytes:>10,} bytes  SSIM {mine.likeness:.5f}  {mine.cpu_s:.2f} s")
-    ratio = mine.bytes / bytes_at(mine.likeness, list(points.values()))
+    for who, point in [*((f"sharp {quality}", point) for quality, point in points.items()), ("ours", mine)]:
+        print(f"{name:9} {who:9} {point.bytes:>11,} bytes  SSIM {point.likeness:.5f}  {point.cpu_s:.2f} s CPU")
+    figures = {
+        "files": len(files),
+        "bytes_at_equal_ssim": mine.bytes / bytes_at(mine.likeness, list(points.values())),
+        "ssim_difference": mine.likeness - same.likeness,
+        "cpu": mine.cpu_s / same.cpu_s,
+    }
     print(
-        f"{name:9} {len(files)} files: bytes at equal SSIM × {ratio:.3f} (goal 0.970), "
-        f"SSIM {mine.likeness - same.likeness:+.4f} (goal -0.0040), "
-        f"CPU × {mine.cpu_s / same.cpu_s:.2f} (goal {GOALS[name]:.2f})",
+        f"{name:9} {len(files)} files: bytes at equal SSIM x {figures['bytes_at_equal_ssim']:.3f} (goal 0.970), "
+        f"SSIM {figures['ssim_difference']:+.4f} (goal -0.0040), CPU x {figures['cpu']:.2f} (goal {GOALS[name]:.2f})",
         flush=True,
     )
+    return figures
+
+
+def all_sets(peers: Path, photos: Path | None, every: int = 1) -> dict[str, dict[str, float]]:
+    """Compare on every n-th file of each set."""
+    sandbox.tune_memory()
+    pixels.set_warnings()
+    corpus = SHARED / "corpus"
+    sets = {"products": (corpus / "products").glob("*.jpg"), "shop": (corpus / "shop" / "images").rglob("*.jp*g")}
+    if photos:
+        sets["photos"] = (path for path in photos.glob("*.jpg") if not path.name.startswith("again-"))
+    return {name: compared(name, sorted(files)[::every], peers) for name, files in sets.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--peers", type=Path, required=True, help="a folder in which `npm i` has installed sharp")
     parser.add_argument("--photos", type=Path, help="large photographs, from corpus/photos.sh")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th product, every 2 n-th shop's picture")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th file")
     chosen = parser.parse_args()
-    sandbox.tune_memory()
-    pixels.set_warnings()
-    corpus = SHARED / "corpus"
-    report("products", sorted((corpus / "products").glob("*.jpg"))[:: chosen.every], chosen.peers)
-    report("shop", sorted((corpus / "shop" / "images").rglob("*.jp*g"))[:: 2 * chosen.every], chosen.peers)
-    if chosen.photos:
-        report("photos", sorted(chosen.photos.glob("*.jpg")), chosen.peers)
+    all_sets(chosen.peers, chosen.photos, chosen.every)
 
 
 if __name__ == "__main__":
