@@ -111,3 +111,34 @@ def test_a_job_that_keeps_its_sources_has_them_sent_again(mill: Mill) -> None:
         assert len(mill.origin.fetched) == fetched
     assert len(mill.origin.refetched) == 1
     assert len([*mill.originals.names()]) == 1
+
+
+def test_a_kept_original_is_enough_for_another_recipe(mill: Mill) -> None:
+    mill.origin.validators[URL] = '"one"'
+    first = mill.accept(mill.sheet(URL), Submission(keep_original=True))
+    mill.work(first)
+    mill.origin.fetched.clear()
+    again = mill.accept(mill.sheet(URL), Submission(recipe=Recipe(quality=30)))
+    mill.work(again)
+    assert (mill.states(again), mill.origin.refetched, mill.origin.fetched) == (["done"], [(URL, '"one"')], [])
+    assert mill.images(again)[0].source == mill.images(first)[0].source
+    assert len(mill.press.pressed) == 2
+    assert mill.store.remembered([URL])[URL][0] == '"one"'
+    assert mill.files() == []
+
+
+def test_an_original_that_goes_meanwhile_is_fetched(mill: Mill) -> None:
+    mill.origin.validators[URL] = '"one"'
+    mill.work(mill.accept(mill.sheet(URL), Submission(keep_original=True)))
+    mill.origin.fetched.clear()
+    refetch = mill.origin.refetch
+
+    def slow(url: str, validator: str) -> object:
+        for name in list(mill.parts.originals.names()):
+            mill.parts.originals.delete(name)
+        return refetch(url, validator)
+
+    mill.origin.refetch = slow  # type: ignore[method-assign, assignment]
+    again = mill.accept(mill.sheet(URL), Submission(recipe=Recipe(quality=30)))
+    mill.work(again)
+    assert (mill.states(again), mill.origin.fetched) == (["done"], [URL])

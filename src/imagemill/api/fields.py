@@ -106,7 +106,10 @@ JOB_FIELDS: Final = {
         _plain,
     ),
     "priority": Field(
-        Annotated[int, Meta(ge=-10, le=10)], "Jobs of a higher one go first.", "a whole number from -10 to 10", _plain
+        Annotated[int, Meta(ge=-10, le=10)],
+        "Each step doubles a job's share of its owner's work.",
+        "a whole number from -10 to 10",
+        _plain,
     ),
     "name": Field(_LINE, "For finding the job again.", "one line of at most 200 characters", _plain),
     "expires_in_s": Field(

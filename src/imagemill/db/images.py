@@ -272,6 +272,11 @@ class Images(Jobs, Lanes, Validators):
             outputs.append(Output(*row[:6]))
         return known
 
+    def source_formats(self, sources: Sequence[str]) -> dict[str, str]:
+        """Return the formats of sources that were compressed before, by their SHA-256."""
+        marks = ",".join("?" * len(sources))
+        return dict(self._rows(f"SELECT sha256, format FROM source WHERE sha256 IN ({marks})", sources))
+
 
 def _write(move: Move, changes: str) -> str:
     """Return the update that ends a lease; it touches only an image whose state allows the move, under its token."""

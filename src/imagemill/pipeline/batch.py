@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from imagemill.core import keys
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Output, Source
@@ -62,6 +64,14 @@ class _Entry(NamedTuple):
     seconds: float
 
 
+class _Before(NamedTuple):
+    """What an address answered before: what was made of it, or else its source, which is kept."""
+
+    validator: str
+    sha256: str
+    made: Finished | Path
+
+
 class Batch:
     """Images of one claim. Use: `fetch` each, `compress` when it `is_full` and at the end, `discard` at last."""
 
@@ -81,9 +91,8 @@ class Batch:
     def fetch(self, image: Claimed) -> None:
         """Download one source; ImageError where that fails, NoRoom where it cannot be kept."""
         started = time.monotonic()
-        before = self._before.get(image.url)
         try:
-            fetched = self._fetched(image.url, before)
+            fetched = self._fetched(image.url)
         except ImageError as error:
             if full := self._for_want_of_room(error):
                 raise full from error
@@ -118,22 +127,42 @@ class Batch:
             entry.fetched.discard()
         self._entries, self._unchanged = [], []
 
-    def _seen_before(self) -> dict[str, Finished]:
-        """Return what was made of the last answers of these addresses: an origin need only say that it still holds."""
+    def _seen_before(self) -> dict[str, _Before]:
+        """Return what there is of the last answers of these addresses: an origin need only say that they still hold."""
         remembered = self._parts.store.remembered([image.url for image in self._taken.images])
-        known = self._still_stored([sha256 for _, sha256 in remembered.values()])
+        wanted = [sha256 for _, sha256 in remembered.values()]
+        known = self._still_stored(wanted).items()
+        finished = {sha256: made for sha256, made in known if self._has_original(made.source)}
+        here: dict[str, Finished | Path] = {**self._originals(wanted), **finished}
         return {
-            url: known[sha256]._replace(validator=validator)
+            url: _Before(validator, sha256, here[sha256])
             for url, (validator, sha256) in remembered.items()
-            if sha256 in known and self._has_original(known[sha256].source)
+            if sha256 in here
         }
 
-    def _fetched(self, url: str, before: Finished | None) -> Fetched | Finished:
+    def _originals(self, sources: list[str]) -> dict[str, Path]:
+        """Return the files of sources that are kept here."""
+        formats = self._parts.store.source_formats(sources) if sources else {}
+        paths = {sha256: self._parts.originals.path(keys.source_name(sha256, kind)) for sha256, kind in formats.items()}
+        return {sha256: path for sha256, path in paths.items() if path is not None}
+
+    def _fetched(self, url: str) -> Fetched | Finished:
         if sha256 := keys.uploaded(url):
             return self._upload(sha256)
+        before = self._before.get(url)
         if before is None:
             return self._parts.fetcher.fetch(url)
-        return self._parts.fetcher.refetch(url, before.validator) or before
+        fetched = self._parts.fetcher.refetch(url, before.validator)
+        return self._unchanged_of(url, before) if fetched is None else fetched
+
+    def _unchanged_of(self, url: str, before: _Before) -> Fetched | Finished:
+        if isinstance(before.made, Finished):
+            return before.made._replace(validator=before.validator)
+        try:
+            original = kept(before.made, self._parts.folders.spool, before.sha256)
+        except OSError:  # it has gone since we looked
+            return self._parts.fetcher.fetch(url)
+        return msgspec.structs.replace(original, validator=before.validator)
 
     def _upload(self, sha256: str) -> Fetched:
         """Return an image that the job's client sent. A sheet that names one finds none: it has no such folder."""
