@@ -50,6 +50,18 @@ def test_images_become_a_job_and_are_kept(small: Site) -> None:
     assert small.leftovers() == []
 
 
+def test_what_was_sent_can_be_had_back(small: Site) -> None:
+    job = sent(small, ("image", ("../red.jpg", RED)))
+    with small.client() as client:
+        (image,) = client.get(job["links"]["images"]).json()["images"]
+        answer = client.get(f"/api/v1/images/{image['id']}/original")
+        assert (answer.content, answer.headers["content-type"]) == (RED, "application/octet-stream")
+        assert answer.headers["content-disposition"].startswith('attachment; filename="2-1"')
+        assert client.get(f"/api/v1/images/{image['id']}/original", headers={"Range": "bytes=0-1"}).content == RED[:2]
+    with small.client(READER) as other:
+        assert other.get(f"/api/v1/images/{image['id']}/original").status_code == 404
+
+
 def test_the_same_picture_is_kept_once_whatever_it_is_called(small: Site) -> None:
     job = sent(small, *[("image", (name, RED)) for name in ("a.jpg", "b.jpg", "a.jpg")])
     assert (job["counts"]["images"], job["counts"]["unique"]) == (3, 2)

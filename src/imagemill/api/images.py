@@ -1,5 +1,6 @@
 """One image of a job by its id: what became of it, its source where that is kept, and its outputs."""
 
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -38,7 +39,7 @@ def show_image(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID])
 @get(
     "/images/{image_id:uuid}/original",
     summary="Download an image's source",
-    description="Byte for byte as it was fetched, where the job was submitted with `keep_original`.",
+    description="Byte for byte as it was sent, or as it was fetched where the job was submitted with `keep_original`.",
     operation_class=OriginalOperation,
     responses=refusals(401, 403, 404, not_finished=(409, _WHEN_OPEN)),
     sync_to_thread=True,
@@ -46,6 +47,8 @@ def show_image(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID])
 def download_original(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID]) -> ASGIApp:
     """Give the source back."""
     image = _image(parts, caller, image_id)
+    if sent := parts.pipeline.sent_image(image):
+        return _attached(sent, f"{image.row}-{image.position}", "application/octet-stream")
     if not parts.store.submission(image.job_id).keep_original:
         raise NotFoundError("This job's sources are not kept: submit it with keep_original=true.")
     if image.state in OPEN:
@@ -54,8 +57,7 @@ def download_original(parts: GivenParts, caller: GivenCaller, image_id: FromPath
     if image.source is None or path is None:
         raise NotFoundError("This image has no source: it failed, or was cancelled.")
     name = f"{image.row}-{image.position}.{keys.EXTENSIONS[image.source.format]}"
-    headers = ((b"content-disposition", content_disposition(name).encode()), (b"cache-control", b"private, no-cache"))
-    return ServedFile(path, f'"{image.source.sha256[:40]}"', f"image/{image.source.format}", headers)
+    return _attached(path, name, f"image/{image.source.format}")
 
 
 @get(
@@ -74,6 +76,12 @@ def find_output(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID]
             return Redirect(output.url, status_code=307)
     made = ", ".join(output.name for output in image.outputs) or "none"
     raise NotFoundError(f"This image has no such output; it has: {made}.")
+
+
+def _attached(path: Path, name: str, media_type: str) -> ServedFile:
+    """Return a source as a file to be kept: what strangers made is not shown under our name."""
+    headers = ((b"content-disposition", content_disposition(name).encode()), (b"cache-control", b"private, no-cache"))
+    return ServedFile(path, f'"{path.name[:40]}"', media_type, headers)
 
 
 def _image(parts: Parts, caller: Caller, image_id: UUID) -> Image:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Job, JobKind, Source, Trial
+    from imagemill.core.job import Image, Job, JobKind, Source, Trial
     from imagemill.db import Claim
 
 __all__ = [
@@ -135,6 +135,12 @@ class Pipeline:
         ended: list[Step] = [Notify(delivery) for delivery in over]
         due: list[Step] = [Notify(delivery, delay_s) for delivery, delay_s in store.due_deliveries(RECOVER_S)]
         return [*ended, *due, *(Work(job.id, job.priority) for job in store.open_jobs())]
+
+    def sent_image(self, image: Image) -> Path | None:
+        """Return the file of an image that a client sent itself; None where it did not, or it is gone."""
+        sha256 = keys.uploaded(image.source_url)
+        path = self._parts.folders.uploads / image.job_id / sha256 if sha256 else None
+        return path if path is not None and path.is_file() else None
 
     def original(self, source: Source) -> Path | None:
         """Return the file of a source, where it is kept."""
