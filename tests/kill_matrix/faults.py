@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from tests.appliance_process import session_pids, until
-from tests.kill_matrix.machine import no_clock, no_disk
+from tests.kill_matrix.machine import no_clock, no_disk, no_s3
 from tests.kill_matrix.stage import Scene
 
 HOUR_S: Final = 3600
@@ -28,11 +28,16 @@ class Fault(msgspec.Struct, frozen=True):
     strike: Callable[[Scene], None]
     on_disk: bool = False
     by_clock: bool = False
+    on_s3: bool = False
     is_long: bool = False
 
     def impossible(self) -> str:
         """Say why it cannot be had on this machine; empty where it can."""
-        return (no_disk() if self.on_disk else "") or (no_clock() if self.by_clock else "")
+        return (
+            (no_disk() if self.on_disk else "")
+            or (no_clock() if self.by_clock else "")
+            or (no_s3() if self.on_s3 else "")
+        )
 
 
 def kill_tree(scene: Scene) -> None:
@@ -162,6 +167,17 @@ def hang_origin(scene: Scene) -> None:
     scene.origin.hang(on=False)
 
 
+def stop_storage(scene: Scene) -> None:
+    """The S3 server refuses connections; now and then imagemill is killed and started meanwhile."""
+    scene.moment()
+    assert scene.s3 is not None
+    with scene.s3.outage():
+        scene.rest(scene.dice.uniform(0.1, 4))
+        if scene.dice.random() < 0.3:
+            scene.appliance.kill()
+            scene.restart()
+
+
 def lose_queue(scene: Scene) -> None:
     scene.moment()
     scene.appliance.kill()
@@ -195,7 +211,8 @@ FAULTS: Final = {
     "clock-back": Fault(step_clock_back_while_images_wait, by_clock=True, is_long=True),
     "origin-stopped": Fault(stop_origin),
     "origin-hangs": Fault(hang_origin),
+    "s3-stopped": Fault(stop_storage, on_s3=True),
     "queue-lost": Fault(lose_queue),
     "several": Fault(several, on_disk=True, by_clock=True),
 }
-_COMBINED: Final = [name for name, fault in FAULTS.items() if not fault.is_long and name != "several"]
+_COMBINED: Final = [name for name, fault in FAULTS.items() if not (fault.is_long or fault.on_s3) and name != "several"]

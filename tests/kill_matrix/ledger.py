@@ -101,7 +101,8 @@ def _of_files(scene: Scene, jobs: set[str]) -> Iterator[str]:
         recorded = {keys.file_name(*row) for row in database.execute("SELECT key, format FROM output")}
     expected = {"outputs": recorded, "spool": set(), "sources/sheets": jobs, "sources/images": set()}
     for folder, names in expected.items():
-        there = {path.name for path in (data / folder).rglob("*") if path.is_file()}
+        files = {path.name for path in (data / folder).rglob("*") if path.is_file()}
+        there = scene.stored() if folder == "outputs" else files
         if orphans := there - names:
             yield f"{folder}: nobody's: {sorted(orphans)[:5]} ({len(orphans)})"
         if missing := names - there:

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Self
 
+from tests.s3_server import needs_s3
+
 _SBIN: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 _SHUTDOWN: Final = 0x8004587D  # _IOR('X', 125, __u32): EXT4_IOC_SHUTDOWN, as xfstests' `godown` uses it
 _NOLOGFLUSH: Final = struct.pack("I", 2)
@@ -138,6 +140,13 @@ def no_clock() -> str:
     except (OSError, subprocess.CalledProcessError) as error:
         return f"needs a C compiler: {error}"
     return ""
+
+
+@cache
+def no_s3() -> str:
+    """Say why there can be no S3 server here; empty where there can."""
+    condition, reason = needs_s3.args[0], needs_s3.kwargs["reason"]
+    return str(reason) if condition else ""
 
 
 def _run(name: str, *arguments: str) -> None:

@@ -44,7 +44,7 @@ def play(stage: Stage, name: str, seed: int) -> Outcome:
     fault, started = FAULTS[name], monotonic()
     with tempfile.TemporaryDirectory(prefix="imagemill-kill-") as folder:
         scene = Scene(stage, random.Random(f"{seed} {name}"), Path(folder))
-        with scene.played(on_disk=fault.on_disk, by_clock=fault.by_clock):
+        with scene.played(on_disk=fault.on_disk, by_clock=fault.by_clock, on_s3=fault.on_s3):
             wrong = _complaints(fault, scene)
             scene.appliance.kill()
             if wrong:

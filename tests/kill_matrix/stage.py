@@ -18,12 +18,13 @@ from PIL import Image
 from tests.appliance_process import ENDED, SOURCE, ApplianceProcess, until
 from tests.kill_matrix.machine import CARELESS, PLAIN, Disk, WallClock
 from tests.origin_nginx import Nginx
+from tests.s3_server import S3Server
 from tests.story.ledger import HOSTILE, PRODUCTS, assert_pictures, sheet
 from tests.story.receiver import SECRET, Receiver
 
 FINISH_S: Final = 150.0
 FIELDS: Final = {"thumbnails": "64x64:cover", "callback_secret": SECRET}
-SETTINGS: Final = {
+SETTINGS: Final[dict[str, object]] = {
     "fetch_per_host_rate": 80,  # so that a sheet takes a second or two: time to be hit in
     "fetch_read_timeout_s": 2,
     "fetch_connect_timeout_s": 2,
@@ -32,6 +33,8 @@ SETTINGS: Final = {
     "disk_reserve_mb": 4,
     "threads": 8,
 }
+PROBE: Final = "imagemill-probe"
+"""The one object by which imagemill tries whether it may write: there from its first readiness on."""
 DEAD: Final = [f"/gone-{n}.jpg" for n in range(4)]
 
 
@@ -93,15 +96,16 @@ class Scene:
         self.moments: list[str] = []
         self.disk: Disk | None = None
         self.clock: WallClock | None = None
+        self.s3: S3Server | None = None
         paths = [*dice.sample(stage.odd, 6), *dice.choices(stage.healthy, k=dice.randint(60, 150))]
         dice.shuffle(paths)
         self._paths, self._per_row = paths, dice.choice((1, 1, 2, 3))
         self.jobs: list[str] = []
 
     @contextmanager
-    def played(self, *, on_disk: bool, by_clock: bool) -> Iterator[None]:
+    def played(self, *, on_disk: bool = False, by_clock: bool = False, on_s3: bool = False) -> Iterator[None]:
         """Set everything up; `begin` starts the appliance."""
-        program, place = SOURCE, self.folder
+        program, place, settings = SOURCE, self.folder, SETTINGS
         with ExitStack() as stack:
             self.origin = stack.enter_context(Nginx(self.stage.pictures))
             self.receiver = stack.enter_context(Receiver())
@@ -111,7 +115,12 @@ class Scene:
             if by_clock:
                 self.clock = WallClock(self.folder, SOURCE)
                 program = self.clock.program
-            self.appliance = ApplianceProcess(place / "data", SETTINGS, program=program)
+            if on_s3:
+                (self.folder / "s3").mkdir()
+                self.s3 = stack.enter_context(S3Server(self.folder / "s3"))
+                self._bucket = self.s3.make_bucket()
+                settings = {**SETTINGS, **self.s3.settings(self._bucket)}
+            self.appliance = ApplianceProcess(place / "data", settings, program=program)
             self.appliance.log = self.folder / "appliance.log"
             stack.push(self.appliance)
             self.sheet = sheet((self.origin.url + path for path in self._paths), self._per_row)
@@ -126,6 +135,12 @@ class Scene:
     def submit(self) -> str:
         """Upload the sheet; returns the job's id."""
         return self.appliance.submit(self.sheet, callback_url=self.receiver.url, **FIELDS)
+
+    def stored(self) -> set[str]:
+        """Return the names of all stored outputs, looked up past our code."""
+        if self.s3 is not None:
+            return {key.rpartition("/")[2] for key in self.s3.objects(self._bucket)} - {PROBE}
+        return {path.name for path in (self.appliance.data_dir / "outputs").rglob("*") if path.is_file()}
 
     def moment(self) -> None:
         """Wait for a moment that the dice choose: a mark of progress, a time, or about the end of the job."""

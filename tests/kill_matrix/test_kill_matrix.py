@@ -44,7 +44,7 @@ def test_nothing_is_lost_by(n: int, name: str, outcomes: dict[int, Future[Outcom
 def test_the_ledger_sees_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "stage").mkdir()
     scene = Scene(Stage(tmp_path / "stage"), random.Random(1), tmp_path)
-    with scene.played(on_disk=False, by_clock=False):
+    with scene.played():
         scene.begin()
         scene.appliance.finished(scene.jobs[0], 60)
         outputs = scene.appliance.data_dir / "outputs"
