@@ -36,22 +36,30 @@ http {{
     client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
     uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
     types {{ image/jpeg jpg jpeg; image/png png; image/webp webp; image/gif gif; }}
-    server {{ listen 127.0.0.1:{port}; location / {{ root "{folder}"; }} }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ root "{folder}"; {tail} }}
+        location = /tail {{ return 200 "$request_uri"; }}
+    }}
 }}
 """
 
 
 class Nginx:
-    """Serves `folder` while entered; `logs=False` for benchmarks."""
+    """Serves `folder` while entered; `logs=False` for benchmarks.
 
-    def __init__(self, folder: Path, *, logs: bool = True) -> None:
+    With `distinct` every address has bytes of its own: itself, behind the picture's end, where no decoder looks.
+    """
+
+    def __init__(self, folder: Path, *, logs: bool = True, distinct: bool = False) -> None:
         """Take a free port; nothing runs yet."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._run = Path(tempfile.mkdtemp(prefix="imagemill-origin-"))
         self._log = self._run / "access.log"
         log = f"{self._log} uri" if logs else "off"
-        conf = _CONF.format(run=self._run, log=log, port=self.port, folder=folder)
+        tail = "add_after_body /tail; addition_types *;" if distinct else ""
+        conf = _CONF.format(run=self._run, log=log, port=self.port, folder=folder, tail=tail)
         (self._run / "nginx.conf").write_text(conf)
 
     def __enter__(self) -> Self:
