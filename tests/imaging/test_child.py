@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from imagemill.core.errors import ImageCode
-from imagemill.core.recipe import Recipe
+from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.imaging import protocol
 from tests.imaging import probe
 from tests.imaging.pictures import LIMITS, noise, opened, photo, written
@@ -117,6 +117,18 @@ def test_an_output_that_cannot_be_written_says_why(child: Child, tmp_path: Path)
     failure = _ask(child[1], tmp_path / "missing", written(photo(), "png"))
     assert isinstance(failure, protocol.Failure)
     assert (failure.code, failure.transient, failure.cause) == ("storage_failed", None, "ENOENT")
+
+
+def test_all_outputs_of_an_image_are_written_or_none(child: Child, tmp_path: Path) -> None:
+    picture, stem = written(photo(), "png"), f"{tmp_path}/made"
+    recipe = Recipe(thumbnails=(Thumbnail(16, 16), Thumbnail(8, 8)))
+    Path(protocol.output_path(stem, 0, 1)).touch()
+    child[1].send_bytes(protocol.encode(protocol.Order(recipe, [len(picture)], stem, LIMITS)))
+    child[1].send_bytes(picture)
+    (failure,) = protocol.decode_reply(child[1].recv_bytes()).results
+    assert isinstance(failure, protocol.Failure)
+    assert (failure.code, failure.cause) == ("storage_failed", "EEXIST")
+    assert not list(tmp_path.glob("made*"))
 
 
 def test_a_source_may_be_a_file(child: Child, tmp_path: Path) -> None:

@@ -76,9 +76,14 @@ def _compressed(order: protocol.Order, number: int, given: bytes | str) -> proto
 
     source = Path(given).read_bytes() if isinstance(given, str) else given
     result = ladder.compress(source, order.recipe, order.limits)
-    pieces = enumerate(result.pieces)
-    outputs = [_made(piece, protocol.output_path(order.spool, number, output)) for output, piece in pieces]
-    ssim = _likeness(order, number, source, result.pieces[0])
+    places = [protocol.output_path(order.spool, number, output) for output in range(len(result.pieces))]
+    try:
+        outputs = [_made(piece, place) for piece, place in zip(result.pieces, places, strict=True)]
+        ssim = _likeness(order, number, source, result.pieces[0])
+    except BaseException:  # all of an image or nothing: what nobody is told of, nobody would remove
+        for place in places:
+            Path(place).unlink(missing_ok=True)
+        raise
     return protocol.Compressed(result.format, result.width, result.height, outputs, ssim)
 
 
@@ -94,7 +99,6 @@ def _made(piece: Piece, path: str) -> protocol.Made:
     try:
         _write(path, piece.data)
     except OSError as error:
-        Path(path).unlink(missing_ok=True)
         cause = errno.errorcode.get(error.errno or 0, "")
         raise ImageError(ImageCode.STORAGE_FAILED, "the output could not be written", cause=cause) from error
     return protocol.Made(
