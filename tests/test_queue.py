@@ -254,11 +254,13 @@ def test_what_cannot_be_enqueued_does_not_fill_the_window(path: Path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(queue._huey.storage, "enqueue", full)
-        for _ in range(3):
+        for step in (Work(1, tasks=2), Work(1, tasks=2), Work(1), Work(2, delay_s=60.0)):
             with pytest.raises(sqlite3.OperationalError):
-                queue.perform([Work(1, tasks=2)])
+                queue.perform([step])
     queue.perform([Work(1, tasks=2)])
     assert queue.depth() == 2
+    queue.perform([Work(2, delay_s=60.0)])
+    assert queue.depth() == 3
 
 
 def test_stop_waits_for_what_runs_and_begins_nothing_more(path: Path) -> None:

@@ -189,7 +189,7 @@ class Queue:
     def _ask_for_work(self, step: Work) -> None:
         if step.delay_s > 0:
             if self._turns.put_off(step.job_id, time.monotonic(), step.delay_s):
-                self._enqueue(self._wake_task, step.job_id, step.delay_s)
+                self._call_later(step)
             return
         for _ in range(step.tasks):
             if not self._turns.want(step.job_id, step.priority):
@@ -199,6 +199,14 @@ class Queue:
             except BaseException:  # no message, no place: a full disk must not close the window for good
                 self._turns.unwant(step.job_id)
                 raise
+
+    def _call_later(self, step: Work) -> None:
+        try:
+            self._enqueue(self._wake_task, step.job_id, step.delay_s)
+        except BaseException:  # as above: nobody will call, so the next who puts the job off shall not count on it
+            self._turns.wake(step.job_id)
+            self._turns.rest(step.job_id)
+            raise
 
     def _enqueue(self, task: Any, argument: int, delay_s: float, *, priority: int = 0) -> None:  # noqa: ANN401  huey is not typed
         message = task.s(argument, priority=priority)
