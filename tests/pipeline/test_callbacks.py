@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec import json
 
 from imagemill.core.job import Job, Submission
 from imagemill.core.retry import CALLBACK_DELAYS_S
-from imagemill.pipeline import Notify
+from imagemill.db import StoreError
+from imagemill.pipeline import Notify, patience
 from tests.pipeline.seams import Mill
 from tests.seeds import NOON
 
@@ -80,6 +83,22 @@ def test_an_answer_ends_it_or_not(mill: Mill, job: Job, notify: Notify, status: 
 def test_the_receiver_s_own_wish_is_obeyed(mill: Mill, notify: Notify) -> None:
     mill.receiver.answers, mill.receiver.retry_after_s = [503], 1000.0
     assert mill.pipeline.notify(notify.delivery_id) == [Notify(notify.delivery_id, 1000.0)]
+
+
+def test_an_attempt_is_written_down_through_a_full_disk(
+    mill: Mill, job: Job, notify: Notify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_WAITS_S", (0.0, 0.0))
+    record, failures = mill.store.record_attempt, [StoreError("full"), StoreError("full")]
+
+    def full(*asked: Any, **named: Any) -> None:  # noqa: ANN401
+        if failures:
+            raise failures.pop()
+        record(*asked, **named)
+
+    monkeypatch.setattr(mill.store, "record_attempt", full)
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    assert (mill.job(job).callback.state, len(mill.receiver.posted)) == ("delivered", 1)
 
 
 def test_no_callback_without_a_job(mill: Mill) -> None:

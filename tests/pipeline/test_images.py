@@ -14,7 +14,7 @@ from imagemill.core.job import Submission
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.core.states import JobState
 from imagemill.db import StoreError
-from imagemill.pipeline import Notify, Room, Work, room
+from imagemill.pipeline import Notify, Room, Work, patience, room
 from imagemill.pipeline import images as module
 from imagemill.pool import PoolClosed
 from imagemill.storage import LocalStorage
@@ -277,7 +277,7 @@ def test_work_goes_on_with_the_job_s_priority(mill: Mill) -> None:
 
 
 def test_what_is_compressed_is_kept_through_a_locked_database(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_STORE_WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(patience, "_WAITS_S", (0.0, 0.0))
     job = mill.accept(mill.sheet(URL))
     record, failures = mill.store.record_images, [StoreError("locked"), StoreError("locked")]
 

@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from imagemill.core import retry
 from imagemill.core.errors import IllegalTransitionError, NotFoundError
 from imagemill.core.job import Trial, with_links
+from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify
 from imagemill.webhook import headers_of
 
@@ -41,7 +43,8 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
     attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, body, now)
     state, wait_s = _outcome(delivery, attempt)
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
-    parts.store.record_attempt(delivery, attempt, state=state, next_attempt_at=next_attempt_at)
+    record = partial(parts.store.record_attempt, delivery, attempt, state=state, next_attempt_at=next_attempt_at)
+    patiently(parts, record)
     return [] if wait_s is None else [Notify(delivery_id, delay_s=wait_s)]
 
 

@@ -15,6 +15,7 @@ from imagemill.core.job import ErrorInfo
 from imagemill.core.keys import HOST_BITS, host_number, host_of
 from imagemill.db import Doors, Record, StoreError
 from imagemill.pipeline.batch import Batch, NoRoom
+from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify, Work
 from imagemill.pool import PoolClosed
 
@@ -40,9 +41,6 @@ RECORD_S: Final = 0.25
 
 PAUSE_S: Final = 5.0
 """How often a pause for want of disk or storage is looked at again."""
-
-_STORE_WAITS_S: Final = (0.5, 1, 2, 4, 8, 16, 16, 16)
-"""How long a record waits for the database, between tries: about a minute in all."""
 
 _OURS: Final = "something went wrong on our side; the log says what"
 
@@ -192,21 +190,11 @@ class _Hand:
         self._rest.discard(image.n)
 
     def _record(self, returned: list[int]) -> None:
-        delivery = _persist(self._parts, self._taken, self._records, returned)
+        taken, records, store = self._taken, self._records, self._parts.store
+        delivery = patiently(self._parts, lambda: store.record_images(taken, records, returned))
         self._records, self._recorded_at = [], time.monotonic()
         if delivery is not None:
             self.notify.append(Notify(delivery))
-
-
-def _persist(parts: Parts, taken: Claim, records: list[Record], returned: list[int]) -> int | None:
-    """Record, waiting for a database that is locked or has no room: what is compressed shall not be lost for that."""
-    for wait_s in _STORE_WAITS_S:
-        try:
-            return parts.store.record_images(taken, records, returned)
-        except StoreError as error:
-            log.warning("the database cannot be written, trying again in %s s: %s", wait_s, error.cause)
-            parts.stopping.wait(wait_s)
-    return parts.store.record_images(taken, records, returned)
 
 
 def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> Record:
