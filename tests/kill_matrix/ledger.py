@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from imagemill.core import keys
@@ -40,7 +41,7 @@ def complaints(scene: Scene) -> list[str]:
     listed = [job["id"] for job in appliance.ask("/jobs", limit=500)["jobs"]]
     for job in listed:
         appliance.finished(job, FINISH_S)
-        until(lambda job=job: appliance.job(job)["callback"]["state"] == "delivered", 60, "the callback is delivered")  # type: ignore[misc]
+        until(partial(_is_told, scene, job), FINISH_S, "the callback is delivered")
     found = [f"job {job} was answered with 202 and is gone" for job in scene.jobs if job not in listed]
     for job in listed:
         found += [*_of_sheet(scene, job), *_of_callbacks(scene, job)]
@@ -48,6 +49,10 @@ def complaints(scene: Scene) -> list[str]:
         found.append(f"SIGTERM ended with {status}")
     appliance.all_gone()
     return [*found, *_of_databases(scene), *_of_files(scene, set(listed))]
+
+
+def _is_told(scene: Scene, job: str) -> bool:
+    return bool(scene.appliance.job(job)["callback"]["state"] == "delivered")
 
 
 def _of_sheet(scene: Scene, job: str) -> Iterator[str]:
