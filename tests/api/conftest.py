@@ -1,6 +1,7 @@
 """The API on a real Granian with real parts below it; only nobody works on the jobs: tests say what becomes of them."""
 
 import contextlib
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -139,8 +140,29 @@ def running(
         stack.callback(fetcher.close)
         if works:
             stack.enter_context(under.pool)
-        stack.enter_context(serving(api.create_app(parts), port))
+        stack.enter_context(serving(api.create_app(parts), port, settings))
         yield site
+
+
+def say(site: Site, text: str) -> bytes:
+    """Send a request as it is, return the answer, or as much of it as came with its head."""
+    with connected(site) as line:
+        line.sendall(text.replace("\n", "\r\n").encode())
+        return heard(line)
+
+
+def connected(site: Site) -> socket.socket:
+    """Return a connection on which nothing was said yet."""
+    url = httpx.URL(site.url)
+    return socket.create_connection((url.host, url.port or 0), timeout=10)
+
+
+def heard(line: socket.socket) -> bytes:
+    """Return an answer's head and what came with it; nothing when the connection ends."""
+    answer = b""
+    while b"\r\n\r\n" not in answer and (more := line.recv(65536)):
+        answer += more
+    return answer
 
 
 @pytest.fixture(scope="module")

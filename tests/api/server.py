@@ -6,9 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
+
+from imagemill.appliance.web import server_of
+from imagemill.settings import Settings
 
 
 def free_port() -> int:
@@ -18,12 +20,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(app: Litestar, port: int) -> Iterator[None]:
+def serving(app: Litestar, port: int, settings: Settings | None = None) -> Iterator[None]:
     """Answer requests in a thread, until the block ends."""
     loops: list[tuple[asyncio.AbstractEventLoop, Server]] = []
 
     async def serve() -> None:
-        server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+        server = server_of(app, "127.0.0.1", port, settings or Settings())
         loops.append((asyncio.get_running_loop(), server))
         await server.serve()
 

@@ -1,12 +1,12 @@
-import socket
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 
 from imagemill.api.gate import Hosts
 from imagemill.settings import Settings
-from tests.api.conftest import Site, running
+from tests.api.conftest import SHEET, Site, running, say
 
 OURS = Settings(public_url="https://Shop.example:8443/pictures", allowed_hosts=("mill.lan", "[fd00::1]"))
 
@@ -54,17 +54,6 @@ def test_bound_to_every_address_any_address_is_ours_but_no_name() -> None:
     assert not Hosts(Settings(host="192.168.1.9")).allow("192.168.1.8")
 
 
-def say(site: Site, text: str) -> bytes:
-    """Send a request as it is, return the answer."""
-    url = httpx.URL(site.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as line:
-        line.sendall(text.replace("\n", "\r\n").encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer and (more := line.recv(65536)):
-            answer += more
-        return answer
-
-
 @pytest.mark.parametrize("path", ["/healthz", "/images/x", "/docs", "/nothing"])
 @pytest.mark.parametrize("hosts", ["Host: evil.example\n", "", "Host: localhost\nHost: evil.example\n"])
 def test_a_strange_host_is_refused_everywhere(site: Site, path: str, hosts: str) -> None:
@@ -102,3 +91,44 @@ def test_odd_paths_do_no_harm(site: Site, path: str) -> None:
     answer = say(site, f"GET {path} HTTP/1.1\nHost: localhost\nAuthorization: Bearer im_admin\n\n")
     assert answer.startswith(b"HTTP/1.1 40"), answer
     assert b"root:" not in answer
+
+
+ORIGINS = [
+    ("http://localhost:1", "localhost:1", True),
+    ("https://LOCALHOST:1", "localhost:1", True),
+    ("https://shop.example:8443", "localhost:1", True),
+    ("https://mill.lan", "localhost:1", True),
+    ("http://localhost:3000", "localhost:1", False),
+    ("http://evil.example", "localhost:1", False),
+    ("http://mill.lan.evil.example", "localhost:1", False),
+    ("null", "localhost:1", False),
+    ("", "localhost:1", False),
+    ("localhost:1", "localhost:1", False),
+    ("http://", "", False),
+]
+
+
+@pytest.mark.parametrize(("origin", "host", "is_ours"), ORIGINS)
+def test_whose_pages_may_send(origin: str, host: str, is_ours: bool) -> None:
+    assert Hosts(OURS).is_origin(origin, host) == is_ours
+
+
+@pytest.mark.parametrize("auth", ["none", "token"])
+def test_another_site_s_page_cannot_send_forms(tmp_path: Path, auth: Literal["none", "token"]) -> None:
+    """With `auth = "none"` nothing else would stand between any page of the web and this machine's disk."""
+    with running(tmp_path / "data", Settings(auth=auth)) as site, site.client() as client:
+        own = site.url
+        foreign: list[dict[str, str]] = [
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Origin": "http://127.0.0.1:1"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ]
+        for headers in foreign:
+            refused = client.post("/api/v1/jobs", files={"file": ("a.csv", SHEET)}, headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), headers
+            assert refused.headers["x-frame-options"] == "DENY"
+            assert client.request("DELETE", "/images/x", headers=headers).status_code == 405
+            assert client.get("/api/v1/jobs", headers=headers).json()["jobs"] == []
+        for headers in ({"Origin": own}, {"Origin": own, "Sec-Fetch-Site": "same-origin"}, {}):
+            assert client.post("/api/v1/jobs", files={"file": ("a.csv", SHEET)}, headers=headers).status_code == 202

@@ -1,13 +1,14 @@
 """The web application on one page: its routes, and what is around them."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
-from litestar.middleware import DefineMiddleware
+from litestar.types import ASGIApp
 
 from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
 from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
@@ -22,6 +23,7 @@ from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
+from imagemill.api.rates import Rates
 from imagemill.api.tokens import create_token, list_tokens, revoke_token
 from imagemill.api.verbs import cancel_job, delete_job, pause_job, resume_job, retry_job
 
@@ -60,10 +62,11 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
 
 def create_app(parts: Parts) -> Litestar:
     """Build the application. It owns nothing: parts are started and stopped by whoever gave them."""
+    rates = Rates(parts.settings)
     api = Router(
         "/api/v1",
         route_handlers=ROUTES,
-        middleware=[DefineMiddleware(Authentication, store=parts.store if parts.settings.auth == "token" else None)],
+        middleware=[_authentication(parts, rates)],
         guards=[demand_scope],
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
         opt={NEEDS: "read"},
@@ -80,8 +83,14 @@ def create_app(parts: Parts) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, Published(parts.storage), parts.settings)
+    app.asgi_handler = Gate(app.asgi_handler, Published(parts.storage), parts.settings, rates)
     return app
+
+
+def _authentication(parts: Parts, rates: Rates) -> Callable[[ASGIApp], ASGIApp]:
+    """Return the middleware; what Litestar is given in any other way it copies for each route, the counting too."""
+    store = parts.store if parts.settings.auth == "token" else None
+    return lambda app: Authentication(app, store, rates)
 
 
 def _widen_threads() -> None:

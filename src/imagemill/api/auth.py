@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from imagemill.api.rates import Rates, address_of
 from imagemill.core.errors import ForbiddenError, UnauthorizedError
 from imagemill.db import Caller, Store
 
@@ -26,23 +27,31 @@ ANYBODY: Final = Caller(name="anybody", owner="admin", scopes=frozenset({"admin"
 
 
 class Authentication:
-    """Middleware of /api/v1: puts the caller into the scope, or answers 401."""
+    """Middleware of /api/v1: puts the caller into the scope, or answers 401; 429 for who asks too often.
 
-    def __init__(self, app: ASGIApp, store: Store | None) -> None:
+    Unknown tokens of an address are counted more strictly, but its known ones are not refused for them: behind a
+    reverse proxy everybody has one address. Guessing 256 random bits is hopeless in any case.
+    """
+
+    def __init__(self, app: ASGIApp, store: Store | None, rates: Rates) -> None:
         self._app = app
         self._store = store
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look the token up in a thread; the database compares hashes only."""
-        scope["user"] = await self._caller(scope) if self._store else ANYBODY
+        caller = scope["user"] = await self._caller(scope) if self._store else ANYBODY
+        self._rates.of_tokens.count(caller.name, "with this token")
         scope["auth"] = None
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
         token = _bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        caller = await asyncio.to_thread(self._store.caller, token) if self._store and token else None
+        if caller is None:
+            self._rates.of_failures.count(address_of(scope), "without a known token")
         if token is None:
             raise UnauthorizedError("Send the header `Authorization: Bearer <token>`.")
-        caller = await asyncio.to_thread(self._store.caller, token) if self._store else None
         if caller is None:
             raise UnauthorizedError("This token is not known here.")
         return caller

@@ -1,7 +1,9 @@
-"""The outermost layer: who is meant by Host, headers on every answer, and what becomes of a body that nobody read.
+"""The outermost layer: who is meant by Host, who asks too often, headers on every answer, and bodies that nobody read.
 
 A page of another site can make its name resolve to 127.0.0.1 and so talk to us with its own origin (DNS rebinding):
-only names that are ours are answered. Published images leave from here, before Litestar's routing, which costs more
+only names that are ours are answered. With its own name it can still send forms to us (CSRF), which matters where the
+browser brings the right to do so along (a cookie) or none is needed (`auth = "none"`): what changes something is
+refused when its Origin is not ours. Published images leave from here, before Litestar's routing, which costs more
 than sending one.
 """
 
@@ -13,9 +15,11 @@ from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from imagemill.api.problems import send_problem
+from imagemill.api.rates import Rates, address_of
+from imagemill.core.errors import ForbiddenError, TooManyRequestsError
 from imagemill.settings import Settings
 
 IMAGES: Final = "/images/"
@@ -29,6 +33,9 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
 )
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
+_ORIGIN_HEADERS: Final = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _DEFAULT_HEADERS: Final = (*SECURITY_HEADERS, (b"cache-control", b"private, no-cache"))
 
 
@@ -39,6 +46,8 @@ class Hosts:
         public = urlsplit(settings.public_url).hostname if settings.public_url else None
         names: Iterable[str | None] = ("localhost", "127.0.0.1", "::1", settings.host, public, *settings.allowed_hosts)
         self._names = frozenset(_bare(name) for name in names if name)
+        self._allowed = frozenset(map(_bare, settings.allowed_hosts))
+        self._public = urlsplit(settings.public_url or "").netloc.lower()
         self._is_open = settings.host in {"", "0.0.0.0", "::", "[::]"}  # noqa: S104 - compared, not bound
 
     def allow(self, header: str) -> bool:
@@ -46,13 +55,22 @@ class Hosts:
         name = _bare(_without_port(header))
         return name in self._names or (self._is_open and _is_address(name))
 
+    def is_origin(self, origin: str, header: str) -> bool:
+        """Say whether a page of `origin` may send what changes something: it is the Host's own, or of the settings.
+
+        Another port of this machine is another origin. The scheme does not count: TLS may end before us.
+        """
+        netloc = origin.partition("://")[2].lower()
+        return bool(netloc) and (netloc == header.lower() or netloc == self._public or _bare(netloc) in self._allowed)
+
 
 class Gate:
     """The ASGI application around Litestar's."""
 
-    def __init__(self, app: ASGIApp, published: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, published: ASGIApp, settings: Settings, rates: Rates) -> None:
         self._app = app
         self._published = published
+        self._rates = rates
         self._hosts = Hosts(settings)
         self._known: set[bytes] = set()
 
@@ -60,16 +78,39 @@ class Gate:
         """Check, then pass on."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
-        elif not self._is_ours(scope["headers"]):
-            detail = (
-                "This Host is not answered. Use the address imagemill listens on, or add the name to `allowed_hosts`."
-            )
-            await send_problem(send, HTTPException(detail, status_code=421), _DEFAULT_HEADERS)
-        elif scope["path"].startswith(IMAGES):
+            return
+        try:
+            self._check(scope)
+        except (HTTPException, ForbiddenError, TooManyRequestsError) as refusal:
+            await send_problem(Exchange(receive, send, scope["headers"]).send, refusal)
+            return
+        if scope["path"].startswith(IMAGES):
             await self._published(scope, receive, send)
         else:
             exchange = Exchange(receive, send, scope["headers"])
             await self._app(scope, exchange.receive, exchange.send)
+
+    def _check(self, scope: HTTPScope) -> None:
+        """Refuse what is not for us. Images are not counted, they are sent for less than others; nor is our health."""
+        if not self._is_ours(scope["headers"]):
+            message = (
+                "This Host is not answered. Use the address imagemill listens on, or add the name to `allowed_hosts`."
+            )
+            raise HTTPException(message, status_code=421)
+        if scope["path"].startswith(IMAGES):
+            return
+        if scope["path"] not in _UNCOUNTED:
+            self._rates.of_addresses.count(address_of(scope), "from this address")
+        if scope["method"] not in _SAFE and not self._has_our_origin(scope["headers"]):
+            message = "This comes from a page of another site. Add its host to `allowed_hosts` when that is right."
+            raise ForbiddenError(message)
+
+    def _has_our_origin(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Say whether no other site sends this; programs name no origin, browsers always do."""
+        found = {name: value.decode("latin-1") for name, value in headers if name in _ORIGIN_HEADERS}
+        if found.get(b"sec-fetch-site") == "cross-site" and b"origin" not in found:
+            return False
+        return b"origin" not in found or self._hosts.is_origin(found[b"origin"], found[b"host"])
 
     def _is_ours(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         hosts = [value for name, value in headers if name == b"host"]

@@ -49,13 +49,17 @@ _REFUSALS: Final = {
         "invalid_request",
         "A field or parameter is wrong (`invalid_request`), or the sheet has faults (`invalid_sheet`).",
     ),
+    429: ("rate_limited", "The token, or the address, asks too often: come again after `Retry-After` seconds."),
     503: ("no_room", "The disk is low or the queue is full: come again after `Retry-After` seconds."),
 }
+
+_PUBLIC: Final[dict[str, Any]] = {"security": []}
 
 
 def refusals(*statuses: int, **others: tuple[int, str]) -> dict[int, ResponseSpec]:
     """Return the documented refusals of a route: the usual ones, and `others`, code = (status, when)."""
-    usual = {status: _refusal(status, *_REFUSALS[status]) for status in statuses}
+    everywhere = (429,) if 401 in statuses else ()
+    usual = {status: _refusal(status, *_REFUSALS[status]) for status in (*statuses, *everywhere)}
     return usual | {status: _refusal(status, code, when) for code, (status, when) in others.items()}
 
 
@@ -176,7 +180,10 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
 
 
 def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with `/images/…`, which is served outside Litestar's routes."""
+    """Return the document with `/images/…`, which is served outside Litestar's routes.
+
+    It also says of what is outside the API that no token is needed: Litestar drops `security=[]`.
+    """
     name = {"name": "name", "in": "path", "required": True, "description": "`{key}.{ext}`, as outputs' `url` has it."}
     answers = {
         "200": {"description": "The image; immutable, with a strong `ETag`.", "content": {"image/*": {}}},
@@ -188,11 +195,14 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
     operation = {
         "summary": "Fetch a published image",
         "operationId": "PublishedImage",
-        "security": [],
         "parameters": [name | {"schema": {"type": "string", "pattern": r"^[0-9a-f]{40}\.(jpg|png|webp|gif|bmp|tif)$"}}],
         "responses": answers,
     }
-    return schema | {"paths": schema["paths"] | {"/images/{name}": {"get": operation}}}
+    paths = {
+        path: operations if path.startswith("/api/") else {name: each | _PUBLIC for name, each in operations.items()}
+        for path, operations in (schema["paths"] | {"/images/{name}": {"get": operation}}).items()
+    }
+    return schema | {"paths": paths}
 
 
 def _key_header() -> Parameter:

@@ -31,6 +31,7 @@ from imagemill.core.errors import (
     SettingError,
     StartError,
     TooLargeError,
+    TooManyRequestsError,
     UnauthorizedError,
     UnreadableError,
 )
@@ -63,6 +64,7 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
     KeyReusedError: Kind(409, "The key belongs to another request"),
     NameTakenError: Kind(409, "The name is taken"),
     TooLargeError: Kind(413, "The upload is too large"),
+    TooManyRequestsError: Kind(429, "Too many requests"),
     NoRoomError: Kind(503, "There is no room for more work now"),
     StoreError: Kind(503, "The database cannot be reached now"),
     UnreadableError: Kind(503, "The storage cannot be reached now"),
@@ -174,7 +176,7 @@ def _extra(error: ImagemillError) -> dict[str, Any]:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": 'Bearer realm="imagemill"'}
-    if isinstance(error, NoRoomError | StoreError | UnreadableError):
+    if isinstance(error, NoRoomError | StoreError | TooManyRequestsError | UnreadableError):
         return {"Retry-After": str(getattr(error, "retry_after_s", _STORE_RETRY_AFTER_S))}
     return dict(getattr(error, "headers", None) or {})
 

@@ -36,6 +36,9 @@ GRACE_S: Final = 6.0
 # cores, 22-KB photographs: 622 images/s with two children, 726 with three.
 _SPARE_CHILDREN: Final = 1
 
+_OTHER_FILES: Final = 1024
+"""Open files beside clients' connections: origins, spool, database, pipes."""
+
 _DEAD_THREADS: Final = "threads of the queue have died; they are replaced"
 _ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})
 
@@ -119,6 +122,7 @@ class Appliance:
         # Here and not above: `imagemill run` needs neither Litestar nor Granian, and they take half of its start.
         from imagemill.appliance.web import Web, free_port  # noqa: PLC0415
 
+        sandbox.allow_descriptors(self.settings.max_connections + _OTHER_FILES)
         self._port = self.settings.port or free_port(self.settings.host)
         web = Web(self, self._port)
         stack.callback(web.stop)

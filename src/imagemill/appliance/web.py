@@ -9,7 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from imagemill import api
@@ -17,8 +18,15 @@ from imagemill.core.errors import StartError
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
+    from imagemill.settings import Settings
 
 START_S: Final = 10.0
+HEAD_BYTES: Final = 128 * 1024
+"""A request's head may have so many bytes, and a hundred headers: above that it is 431, or 414.
+
+Granian's own 408 KiB would let 1024 connections fill 400 MiB; below 128, uploads lose speed (64: half of it).
+"""
+
 STOP_S: Final = 2.0
 """Requests that run when a stop is asked for get so long."""
 
@@ -27,6 +35,7 @@ class Web:
     """Answers requests on one port, from `start` to `stop`."""
 
     def __init__(self, appliance: Appliance, port: int) -> None:
+        self._settings = appliance.settings
         self._host, self._port = appliance.settings.host, port
         check_port(self._host, port)
         self._closing = threading.Event()
@@ -67,15 +76,29 @@ class Web:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = Server(
-            self._app,
-            address=self._host,
-            port=self._port,
-            interface=Interfaces.ASGI,
-            log_enabled=False,
-            websockets=False,
-        )
+        self._server = server_of(self._app, self._host, self._port, self._settings)
         await self._server.serve()
+
+
+def server_of(app: object, host: str, port: int, settings: Settings) -> Server:
+    """Return the server, with bounds on what a client may hold.
+
+    Granian's `auto` waits for ever for the first byte of a connection (it may become HTTP/2), and its `backpressure`,
+    128 by default, counts connections: so many silent ones and nobody else was answered. HTTP/1 alone bounds the first
+    byte too, the head of each request, and the wait for the next one.
+    """
+    return Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.head_timeout_s * 1000, max_buffer_size=HEAD_BYTES),
+        backpressure=settings.max_connections,
+        backlog=settings.max_connections,
+        log_enabled=False,
+        websockets=False,
+    )
 
 
 def check_port(host: str, port: int) -> None:

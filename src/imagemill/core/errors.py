@@ -156,6 +156,16 @@ class NoRoomError(ImagemillError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyRequestsError(ImagemillError):
+    """A token or an address asks too often: come again after `retry_after_s` seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class RemoteError(ImagemillError):
     """A running imagemill refused what a client of ours asked, or could not be asked at all (`status` 0).
 

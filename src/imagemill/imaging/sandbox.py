@@ -78,6 +78,18 @@ def tidy(pixels: int) -> None:
         _LIBC.malloc_trim(0)
 
 
+def allow_descriptors(wanted: int) -> None:
+    """Raise the parent's own limit on open files, as far as the system lets us: each connection is one."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 — not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 class Resident:
     """How much memory this process occupies, asked once an image: a descriptor kept open makes that 2 µs."""
 

@@ -182,6 +182,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[str, Meta(description="folder of everything we keep")] = ""
     auth: Annotated[Literal["token", "none"], Meta(description="none is only for loopback")] = "token"
     allowed_hosts: Annotated[tuple[str, ...], Meta(description="further Host headers answered")] = ()
+    max_connections: Annotated[
+        int, Meta(ge=16, le=65_536, description="connections of clients at a time; further ones wait")
+    ] = 1024
+    head_timeout_s: Annotated[
+        int, Meta(ge=1, le=3600, description="seconds for the head of a request, and between two on one connection")
+    ] = 30
+    rate_limit_per_token: Annotated[
+        float, Meta(ge=0, description="requests per second with one token, 0 for no limit; two seconds' worth at once")
+    ] = 1000.0
+    rate_limit_per_address: Annotated[
+        float, Meta(ge=0, description="the same from one address; published images are not counted")
+    ] = 2000.0
+    rate_limit_failures: Annotated[
+        float, Meta(ge=0, description="unknown tokens per second from one address, 0 for no limit; ten seconds' worth")
+    ] = 10.0
     workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one more than cores")] = 0
     threads: Annotated[int, Meta(ge=1, le=256, description="threads that fetch and hand over")] = 16
     max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB
