@@ -48,6 +48,7 @@ def test_links_are_absolute_where_the_base_is(base: str) -> None:
         f"{own}/input",
         f"{own}/output.csv",
         f"{own}/report.csv",
+        f"{own}/images.zip",
     )
 
 
