@@ -10,7 +10,7 @@ import pytest
 
 from imagemill.db import Store, open_database
 from tests.s3_server import S3Server
-from tests.seeds import Clock, Seeds
+from tests.seeds import Clock, Seeds, mistallied
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +36,10 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
 
 
 @pytest.fixture
-def seeds(store: Store, tmp_path: Path, clock: Clock) -> Seeds:
-    return Seeds(store, tmp_path, clock)
+def seeds(store: Store, tmp_path: Path, clock: Clock) -> Iterator[Seeds]:
+    """Whatever a test does with its jobs, their tallies come to the same as a count."""
+    yield Seeds(store, tmp_path, clock)
+    assert not mistallied(store)
 
 
 @pytest.fixture(scope="session")

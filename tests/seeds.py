@@ -13,6 +13,7 @@ import msgspec
 from imagemill.core import keys
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
+from imagemill.core.states import ImageState
 from imagemill.db import MAIN, Claim, NewJob, Record, Staging, Store
 
 NOON = 1_780_000_000.0
@@ -76,6 +77,20 @@ class Seeds:
         claim = self.store.claim_images(job.id, most=most, shares=shares, token=secrets.token_hex(8), lease_s=lease_s)
         assert claim is not None
         return claim
+
+
+_SUMS = (
+    *(f"coalesce(sum(i.places * (i.state = '{state}')), 0)" for state in ImageState),
+    *(f"coalesce(sum(i.places * i.{column}), 0)" for column in ("source_bytes", "output_bytes")),
+)
+
+
+def mistallied(store: Store) -> list[tuple[int, ...]]:
+    """Return the jobs whose tally is not what their images come to, with what it should be."""
+    return store._rows(
+        f"SELECT job.id, {', '.join(_SUMS)} FROM job LEFT JOIN image i ON i.job_id = job.id WHERE deleted_at IS NULL"
+        " GROUP BY job.id EXCEPT SELECT * FROM tally"
+    )
 
 
 def source_of(text: str, size: int = 1000) -> Source:

@@ -18,7 +18,7 @@ from imagemill.core.job import Submission, Worst
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState, job_state
 from imagemill.db import JobFilter, Staging, Store
-from imagemill.db.jobs import eta_s, moment, saved_percent
+from imagemill.db.jobs import _JOBS, _conditions, eta_s, moment, saved_percent
 from tests.seeds import NOON, Clock, Seeds, done, failed
 
 ALL = JobFilter()
@@ -237,3 +237,40 @@ def test_the_worst_likeness_of_those_measured(store: Store, seeds: Seeds) -> Non
     )
     assert len(plan) == 1
     assert "COVERING INDEX image_ssim (job_id=?" in plan[0][3]
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_neither_a_job_nor_a_list_reads_images(store: Store, state: JobState) -> None:
+    conditions, params = _conditions(JobFilter(state=state), "9")
+    sql = f"EXPLAIN QUERY PLAN {_JOBS} WHERE {conditions} ORDER BY id DESC LIMIT 50"
+    plan = [line[3] for line in store._rows(sql, params)]
+    assert plan[0] == "SEARCH job USING INTEGER PRIMARY KEY (rowid<?)"
+    assert plan[1:] == ["SEARCH tally USING INTEGER PRIMARY KEY (rowid=?)"]
+
+
+def test_a_list_goes_on_right_while_jobs_come_and_go_and_change(store: Store, seeds: Seeds) -> None:
+    jobs = [seeds.images(1) for _ in range(7)]
+    waiting = JobFilter(state=JobState.PENDING)
+    first, cursor = store.jobs(waiting, 3, None)
+    assert [job.id for job in first] == [job.uid for job in reversed(jobs[4:])]
+    claim = seeds.claim(jobs[4])
+    store.record_images(claim, [done(claim, 1)])  # shown already
+    seeds.claim(jobs[3])  # the next to be shown
+    store.delete_job(jobs[2].uid)
+    seeds.images(1)
+    rest, end = store.jobs(waiting, 3, cursor)
+    assert ([job.id for job in rest], end) == ([jobs[1].uid, jobs[0].uid], None)
+    assert [job.id for job in store.jobs(JobFilter(state=JobState.COMPLETED), 3, None)[0]] == [jobs[4].uid]
+
+
+def test_the_images_of_a_state_go_on_right_while_they_change(store: Store, seeds: Seeds) -> None:
+    job = seeds.images(6)
+    assert store.images(job.uid, ImageState.FAILED, 2, None) == ([], None)
+    claim = seeds.claim(job)
+    store.record_images(claim, [failed(n) for n in (1, 2, 4, 6)])
+    first, cursor = store.images(job.uid, ImageState.FAILED, 2, None)
+    store.retry_job(job.uid, images=[first[0].id])
+    store.record_images(claim, [failed(3), done(claim, 5)])
+    rest, end = store.images(job.uid, ImageState.FAILED, 9, cursor)
+    assert ([image.row for image in [*first, *rest]], end) == ([2, 3, 4, 5, 7], None)
+    assert [image.row for image in store.images(job.uid, ImageState.DONE, 9, None)[0]] == [6]

@@ -42,6 +42,18 @@ def test_every_older_schema_becomes_the_fresh_one(database: peewee.SqliteDatabas
     fresh.close()
 
 
+def test_jobs_of_before_are_tallied(database: peewee.SqliteDatabase) -> None:
+    migrate(database, STEPS[:7])
+    job = "INSERT INTO job VALUES (?, ?, 'sheet', '', 'shop', 0, '', '', '', '', 3, 5, 3, 1, 1, 1, 1, 1, 1, NULL)"
+    for number in (1, 2):
+        rows(database, job.replace("?, ?", f"{number}, 'uid{number}'"))
+    image = "INSERT INTO image (job_id, n, url, places, state, source_bytes, output_bytes) VALUES (1, {}) RETURNING n"
+    for values in ("1, '', 3, 'done', 100, 40", "4, '', 1, 'done', 10, 10", "5, '', 1, 'cancelled', NULL, NULL"):
+        rows(database, image.format(values))
+    migrate(database)
+    assert rows(database, "SELECT * FROM tally") == [(1, 0, 0, 4, 0, 1, 310, 130), (2, 0, 0, 0, 0, 0, 0, 0)]
+
+
 def test_migrating_again_changes_nothing(database: peewee.SqliteDatabase) -> None:
     migrate(database)
     before = schema(database), rows(database, "SELECT * FROM migration")

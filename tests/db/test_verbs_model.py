@@ -16,7 +16,7 @@ from imagemill.core.states import OPEN, TRANSITIONS, ImageState, JobState, Move,
 from imagemill.db import Claim, Store, open_database
 from tests.db.test_images import states
 from tests.db.test_verbs import EVENTS, say
-from tests.seeds import Clock, Seeds, done, failed
+from tests.seeds import Clock, Seeds, done, failed, mistallied
 
 IMAGES = 4
 LEASE_S = 60.0
@@ -122,6 +122,7 @@ class Moves(RuleBasedStateMachine):
         assert states(self.store, self.job) == [state.value for state in self.images.values()]
         read = self.store.job(self.job.uid)
         assert (read.state, read.finished_at is None) == (self.state, self.is_open)
+        assert not mistallied(self.store)
         events = self.store._rows(EVENTS, (self.job.id,))
         assert events == ([] if self.is_open else [(f"job.{self.state}",)])
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from imagemill.db.repeats import Key
     from imagemill.db.staging import Staging
 
-_COLUMNS = (
-    "id, uid, kind, name, owner, priority, submission, sheet_rows, places, images,"
-    " created_at, started_at, finished_at, paused_at, cancelled_at, expires_at"
+_TALLY = f"{', '.join(ImageState)}, source_bytes, output_bytes"
+
+_JOBS = (
+    "SELECT id, uid, kind, name, owner, priority, submission, sheet_rows, places, images,"
+    f" created_at, started_at, finished_at, paused_at, cancelled_at, expires_at, {_TALLY}"
+    " FROM job JOIN tally ON tally.job_id = job.id"
 )
 
 IS_OPEN = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('pending', 'running'))"
@@ -30,14 +33,15 @@ IS_WORKED = "finished_at IS NULL AND paused_at IS NULL AND cancelled_at IS NULL"
 """Images of such a job are claimed."""
 
 # The same derivation as core.states.job_state, for filtering; a test holds the two against each other.
+# It reads the tally, which is for showing; what is done to a job is decided by its images.
 _STATE_IS: dict[JobState, str] = {
-    JobState.PENDING: f"{IS_OPEN} AND paused_at IS NULL AND started_at IS NULL",
-    JobState.PROCESSING: f"{IS_OPEN} AND paused_at IS NULL AND started_at IS NOT NULL",
-    JobState.PAUSED: f"{IS_OPEN} AND paused_at IS NOT NULL",
-    JobState.CANCELLED: f"NOT {IS_OPEN} AND cancelled_at IS NOT NULL",
-    JobState.COMPLETED: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND NOT {IS_MISSING}",
-    JobState.PARTIAL: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND {IS_MISSING} AND {IS_DONE}",
-    JobState.FAILED: f"NOT {IS_OPEN} AND cancelled_at IS NULL AND {IS_MISSING} AND NOT {IS_DONE}",
+    JobState.PENDING: "pending + running > 0 AND paused_at IS NULL AND started_at IS NULL",
+    JobState.PROCESSING: "pending + running > 0 AND paused_at IS NULL AND started_at IS NOT NULL",
+    JobState.PAUSED: "pending + running > 0 AND paused_at IS NOT NULL",
+    JobState.CANCELLED: "pending + running = 0 AND cancelled_at IS NOT NULL",
+    JobState.COMPLETED: "pending + running = 0 AND cancelled_at IS NULL AND failed + cancelled = 0",
+    JobState.PARTIAL: "pending + running = 0 AND cancelled_at IS NULL AND failed + cancelled > 0 AND done > 0",
+    JobState.FAILED: "pending + running = 0 AND cancelled_at IS NULL AND failed + cancelled > 0 AND done = 0",
 }
 
 
@@ -123,7 +127,7 @@ class Jobs(Repeats):
 
     def job(self, uid: str, owner: str | None = None) -> Job:
         """Return a job; NotFoundError when there is none or it is another owner's."""
-        row = self._row(f"SELECT {_COLUMNS} FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
+        row = self._row(f"{_JOBS} WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None or owner not in {None, row[4]}:
             message = "there is no such job: list them with GET /api/v1/jobs"
             raise NotFoundError(message)
@@ -132,7 +136,7 @@ class Jobs(Repeats):
     def jobs(self, where: JobFilter, limit: int, cursor: str | None) -> tuple[list[Job], str | None]:
         """Return a page of jobs, newest first, and the next cursor; a cursor stays right while jobs are added."""
         clauses, params = _conditions(where, cursor)
-        rows = self._rows(f"SELECT {_COLUMNS} FROM job WHERE {clauses} ORDER BY id DESC LIMIT ?", (*params, limit + 1))
+        rows = self._rows(f"{_JOBS} WHERE {clauses} ORDER BY id DESC LIMIT ?", (*params, limit + 1))
         page = [self._job(row) for row in rows[:limit]]
         return page, str(rows[limit - 1][0]) if len(rows) > limit else None
 
@@ -182,7 +186,8 @@ class Jobs(Repeats):
         )
         if row is None or (url := _decode(row[0]).callback_url) is None:
             return None
-        state = job_state(self._tally(job_id)[0], started=True, paused=False, cancelled=row[3] is not None)
+        counts = _counts(self._rows(f"SELECT {_TALLY} FROM tally WHERE job_id = ?", (job_id,))[0])
+        state = job_state(counts, started=True, paused=False, cancelled=row[3] is not None)
         return self._add_delivery(job_id, f"job.{state}", url, now)
 
     def _add_delivery(self, job_id: int, event: str, url: str, now: float) -> int:
@@ -201,19 +206,10 @@ class Jobs(Repeats):
         self._touched(f"DELETE FROM attempt WHERE delivery_id IN (SELECT id {untold})", (job_id,))
         self._touched(f"DELETE {untold}", (job_id,))
 
-    def _tally(self, job_id: int) -> tuple[dict[ImageState, int], int, int]:
-        rows = self._rows(
-            "SELECT state, sum(places), coalesce(sum(places * source_bytes), 0),"
-            " coalesce(sum(places * output_bytes), 0) FROM image WHERE job_id = ? GROUP BY state",
-            (job_id,),
-        )
-        counts = {ImageState(row[0]): int(row[1]) for row in rows}
-        return counts, sum(row[2] for row in rows), sum(row[3] for row in rows)
-
     def _job(self, row: tuple[Any, ...]) -> Job:
         (job_id, uid, kind, name, owner, priority, submission, sheet_rows, places, images) = row[:10]
-        created_at, started_at, finished_at, paused_at, cancelled_at, expires_at = row[10:]
-        counts, source_bytes, output_bytes = self._tally(job_id)
+        created_at, started_at, finished_at, paused_at, cancelled_at, expires_at = row[10:16]
+        counts, (source_bytes, output_bytes) = _counts(row[16:]), row[-2:]
         asked = _decode(submission)
         return Job(
             id=uid,
@@ -259,6 +255,11 @@ class Jobs(Repeats):
         return Callback(
             url=url, state=row[0], attempts=row[1], last_status=row[2], next_attempt_at=optional_moment(row[3])
         )
+
+
+def _counts(tally: tuple[int, ...]) -> dict[ImageState, int]:
+    """Return the places by their image's state, of which there are some."""
+    return {state: count for state, count in zip(ImageState, tally, strict=False) if count}
 
 
 def saved_percent(before: int, after: int) -> float:

@@ -106,6 +106,37 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE output ADD COLUMN ssim REAL",
         "CREATE INDEX image_ssim ON image (job_id, ssim) WHERE ssim IS NOT NULL",
     ),
+    (
+        # What a job's images come to, by place: counting a million rows takes 0.1 s, and clients ask each second.
+        # By triggers, so that no write can forget it.
+        """CREATE TABLE tally (
+            job_id INTEGER PRIMARY KEY, pending INTEGER NOT NULL DEFAULT 0, running INTEGER NOT NULL DEFAULT 0,
+            done INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,
+            source_bytes INTEGER NOT NULL DEFAULT 0, output_bytes INTEGER NOT NULL DEFAULT 0)""",
+        """INSERT INTO tally SELECT job.id, coalesce(sum(i.places * (i.state = 'pending')), 0),
+            coalesce(sum(i.places * (i.state = 'running')), 0), coalesce(sum(i.places * (i.state = 'done')), 0),
+            coalesce(sum(i.places * (i.state = 'failed')), 0), coalesce(sum(i.places * (i.state = 'cancelled')), 0),
+            coalesce(sum(i.places * i.source_bytes), 0), coalesce(sum(i.places * i.output_bytes), 0)
+            FROM job LEFT JOIN image i ON i.job_id = job.id GROUP BY job.id""",
+        """CREATE TRIGGER job_begins AFTER INSERT ON job BEGIN
+            INSERT INTO tally (job_id, pending) VALUES (new.id, new.places); END""",
+        "CREATE TRIGGER job_goes AFTER DELETE ON job BEGIN DELETE FROM tally WHERE job_id = old.id; END",
+        """CREATE TRIGGER image_moves AFTER UPDATE OF state, source_bytes, output_bytes ON image BEGIN
+            UPDATE tally SET
+                pending = pending + new.places * ((new.state = 'pending') - (old.state = 'pending')),
+                running = running + new.places * ((new.state = 'running') - (old.state = 'running')),
+                done = done + new.places * ((new.state = 'done') - (old.state = 'done')),
+                failed = failed + new.places * ((new.state = 'failed') - (old.state = 'failed')),
+                cancelled = cancelled + new.places * ((new.state = 'cancelled') - (old.state = 'cancelled')),
+                source_bytes = source_bytes
+                    + new.places * (coalesce(new.source_bytes, 0) - coalesce(old.source_bytes, 0)),
+                output_bytes = output_bytes
+                    + new.places * (coalesce(new.output_bytes, 0) - coalesce(old.output_bytes, 0))
+            WHERE job_id = new.job_id; END""",
+        # The index that was summed, without what was summed.
+        "DROP INDEX image_tally",
+        "CREATE INDEX image_state ON image (job_id, state)",
+    ),
 )
 
 
