@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from imagemill.core import keys
+from imagemill.pipeline import Sweep
 from imagemill.settings import FetchSettings, Settings
 from tests.api.conftest import READER, Site, eventually, running
 from tests.api.test_uploads import half_an_upload
@@ -135,3 +136,30 @@ def test_an_upload_that_breaks_off_leaves_nothing(fresh: Site) -> None:
 def test_reading_is_not_submitting(small: Site) -> None:
     with small.client(READER) as client, contextlib.suppress(ConnectionError):
         assert client.post(IMAGES, files={"image": ("a.jpg", RED)}).status_code == 403
+
+
+def test_a_deleted_image_goes_with_its_files_and_counts_as_cancelled(fresh: Site) -> None:
+    job = sent(fresh, ("image", ("red.jpg", RED)), ("image", ("blue.png", BLUE)), ("image", ("red-2.jpg", RED)))
+    with fresh.client() as client:
+        red, blue, again = client.get(job["links"]["images"]).json()["images"]
+        early = client.delete(f"/api/v1/images/{red['id']}")
+        assert (early.status_code, early.json()["code"]) == (409, "illegal_transition")
+        fresh.finish()
+        for image in (red, blue):
+            assert client.delete(f"/api/v1/images/{image['id']}").status_code == 204
+        assert list(kept(fresh, job).values()) == [RED]  # another image of the job is of the same bytes
+        assert client.delete(f"/api/v1/images/{again['id']}").status_code == 204
+        assert client.delete(f"/api/v1/images/{again['id']}").status_code == 204
+        gone = client.get(f"/api/v1/images/{red['id']}").json()
+        assert (gone["state"], gone["outputs"], gone["error"]["code"]) == ("cancelled", [], "cancelled")
+        assert client.get(f"/api/v1/images/{red['id']}/original").status_code == 404
+    assert kept(fresh, job) == {}
+    assert Sweep() in fresh.steps
+
+
+def test_a_reader_deletes_nothing(small: Site) -> None:
+    job = sent(small, ("image", ("red.jpg", RED)))
+    with small.client() as client:
+        (image,) = client.get(job["links"]["images"]).json()["images"]
+    with small.client(READER) as reader:
+        assert reader.delete(f"/api/v1/images/{image['id']}").status_code == 403

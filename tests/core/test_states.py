@@ -32,6 +32,8 @@ LEGAL = {
     ("failed", "retry"): "pending",
     ("cancelled", "retry"): "pending",
     ("done", "lose"): "pending",
+    ("done", "drop"): "cancelled",
+    ("failed", "drop"): "cancelled",
 }
 
 
@@ -46,8 +48,8 @@ def test_a_move_knows_its_origins_and_its_one_target(move: Move) -> None:
     assert {target(move)} == {after for (_, known), after in LEGAL.items() if known == move}
 
 
-def test_the_done_image_stays_done_while_its_output_is_there() -> None:
-    assert [move for state, move in TRANSITIONS if state is ImageState.DONE] == [Move.LOSE]
+def test_the_done_image_stays_done_while_its_output_is_there_and_wanted() -> None:
+    assert [move for state, move in TRANSITIONS if state is ImageState.DONE] == [Move.LOSE, Move.DROP]
     assert {ImageState.PENDING, ImageState.RUNNING} == OPEN
 
 

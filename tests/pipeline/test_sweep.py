@@ -220,3 +220,21 @@ def test_a_file_waits_for_the_removal_of_its_name(swept: Mill, monkeypatch: pyte
     assert swept.states(job) == (["done"] if ends else ["pending"])
     assert swept.storage.has(name)
     assert looks[0] == name == keys.file_name(name[:40], "jpeg")
+
+
+def test_a_dropped_image_takes_only_what_nobody_else_uses(swept: Mill) -> None:
+    job = made(swept, "http://a/1", "http://a/2", asked=KEEP)
+    other = made(swept, "http://a/2")
+    one, two = swept.images(job)
+    before = set(files(swept))
+    for image in (one, two):
+        swept.pipeline.verbs.drop(image)
+        sweep_all(swept)
+    gone = before - set(files(swept))
+    assert len(gone) == 3  # both kept sources, and the output of the first: the other job has the second's
+    assert set(files(swept)) == set(swept.store.done_outputs(other.id))
+    assert swept.job(job).state == "failed"
+    assert swept.job(job).bytes.source == 0
+    swept.pipeline.verbs.retry(job.id)
+    swept.work(job)
+    assert (swept.states(job), set(files(swept))) == (["done", "done"], before)

@@ -17,7 +17,7 @@ from imagemill.api.downloads import download_archive, download_input, download_o
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
-from imagemill.api.images import download_original, find_output, show_image
+from imagemill.api.images import delete_image, download_original, find_output, show_image
 from imagemill.api.jobs import estimate_sheet, list_images, list_jobs, show_job, submit_images, submit_sheet
 from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
@@ -54,6 +54,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     retry_job,
     delete_job,
     show_image,
+    delete_image,
     download_original,
     find_output,
 ]

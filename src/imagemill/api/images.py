@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from litestar import get
+from litestar import delete, get
 from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.types import ASGIApp
 
+from imagemill.api.auth import NEEDS
 from imagemill.api.downloads import content_disposition
 from imagemill.api.files import ServedFile
 from imagemill.api.jobs import GivenCaller, GivenParts, with_urls
@@ -76,6 +77,20 @@ def find_output(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID]
             return Redirect(output.url, status_code=307)
     made = ", ".join(output.name for output in image.outputs) or "none"
     raise NotFoundError(f"This image has no such output; it has: {made}.")
+
+
+@delete(
+    "/images/{image_id:uuid}",
+    summary="Delete an image",
+    description="Takes an ended image's outputs away from its job, at all its places, and every file of it that nothing"
+    " else uses; it counts as cancelled from then on. May be sent again.",
+    responses=refusals(401, 403, 404, illegal_transition=(409, _WHEN_OPEN)),
+    opt={NEEDS: "submit"},
+    sync_to_thread=True,
+)
+def delete_image(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID]) -> None:
+    """Delete it."""
+    parts.pipeline.verbs.drop(_image(parts, caller, image_id))
 
 
 def _attached(path: Path, name: str, media_type: str) -> ServedFile:

@@ -50,6 +50,7 @@ class Move(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     LOSE = "lose"
+    DROP = "drop"
 
 
 TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
@@ -64,6 +65,8 @@ TRANSITIONS: Final[dict[tuple[ImageState, Move], ImageState]] = {
     (ImageState.FAILED, Move.RETRY): ImageState.PENDING,
     (ImageState.CANCELLED, Move.RETRY): ImageState.PENDING,
     (ImageState.DONE, Move.LOSE): ImageState.PENDING,
+    (ImageState.DONE, Move.DROP): ImageState.CANCELLED,
+    (ImageState.FAILED, Move.DROP): ImageState.CANCELLED,
 }
 
 OPEN: Final = frozenset({ImageState.PENDING, ImageState.RUNNING})

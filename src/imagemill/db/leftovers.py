@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from imagemill.core import keys
+from imagemill.core.errors import IllegalTransitionError, NotFoundError
+from imagemill.core.states import OPEN, ImageState, Move, origins, target
 from imagemill.db.database import Queries
 
 if TYPE_CHECKING:
@@ -57,6 +59,14 @@ _USERS: Final = (
 )
 
 KEEPS_SOURCES: Final = "json_extract(j.submission, '$.keep_original')"
+
+
+_DROP: Final = (
+    f"UPDATE image SET state = '{target(Move.DROP)}', error_code = 'cancelled',"
+    " error_message = 'it was deleted; retry asks for it again', source_sha256 = NULL, source_bytes = NULL,"
+    " output = NULL, output_bytes = NULL, ssim = NULL"
+    f" WHERE job_id = ? AND n = ? AND state IN ({', '.join(repr(state.value) for state in origins(Move.DROP))})"
+)
 
 
 class Leftover(msgspec.Struct, frozen=True):
@@ -102,6 +112,35 @@ class Leftovers(Queries):
             if not is_more:
                 self._remove_job(job[0], job[1])
         return Removal(uid=job[1], is_whole=not is_more)
+
+    def drop_image(self, uid: str, place: int) -> None:
+        """Take an ended image's outputs away from its job, at all its places; may be said twice.
+
+        Its files are noted as leftovers. IllegalTransitionError while it has not ended.
+        """
+        with self._transaction():
+            row = self._row(
+                "SELECT j.id, j.fingerprint, i.n, i.state FROM job j JOIN place p ON p.job_id = j.id AND p.n = ?"
+                " JOIN image i ON i.job_id = j.id AND i.n = p.image_n WHERE j.uid = ? AND j.deleted_at IS NULL",
+                (place, uid),
+            )
+            if row is None:
+                message = "there is no such image"
+                raise NotFoundError(message)
+            if ImageState(row[3]) in OPEN:
+                message = "the image has not ended: cancel its job first, or wait"
+                raise IllegalTransitionError(message)
+            self._touched(_NOTE_OUTPUTS.replace("i.n <= ?", "i.n = ?"), (row[1], row[0], row[2]))
+            self._touched(_NOTE_ORIGINALS.replace("i.n <= ?", "i.n = ?"), (row[0], row[2]))
+            self._touched(_DROP, (row[0], row[2]))
+
+    def urls_of(self, uid: str, prefix: str) -> list[str]:
+        """Return the addresses of a job's images that begin so, without those that were dropped or cancelled."""
+        sql = (
+            "SELECT url FROM image WHERE job_id = (SELECT id FROM job WHERE uid = ?)"
+            " AND substr(url, 1, ?) = ? AND state <> 'cancelled'"
+        )
+        return [url for (url,) in self._rows(sql, (uid, len(prefix), prefix))]
 
     def doom_leftovers(self, most: int) -> list[Leftover] | None:
         """Decide which leftovers go (see the module's head), and mark them; those that are used are none any more.

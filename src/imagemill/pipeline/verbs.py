@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imagemill.core import keys
 from imagemill.pipeline.steps import Notify, Sweep, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imagemill.core.job import Job
+    from imagemill.core.job import Image, Job
     from imagemill.db import Accepted
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
@@ -50,6 +51,18 @@ class Verbs:
         """Forget a job: at once for everybody, its rows and files in the minutes after."""
         self._parts.store.delete_job(uid, owner)
         self._parts.folders.forget(uid)
+        self._perform([Sweep()])
+
+    def drop(self, image: Image) -> None:
+        """Take an ended image away from its job: its outputs, and what was sent or kept of it, where nobody uses them.
+
+        IllegalTransitionError while it has not ended.
+        """
+        _, place = keys.split_image_id(image.id) or ("", 0)
+        self._parts.store.drop_image(image.job_id, place)
+        sha256 = keys.uploaded(image.source_url)
+        if sha256 and not self._parts.store.urls_of(image.job_id, keys.upload_url(sha256, "")):
+            (self._parts.folders.uploads / image.job_id / sha256).unlink(missing_ok=True)
         self._perform([Sweep()])
 
     def _working(self, uid: str, job: Accepted) -> Job:
