@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagemill.storage import LocalStorage, Storage
+from tests.appliance_process import until
 from tests.storage.contract import NAME, OTHER, StorageContract
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes and limits")
@@ -40,6 +41,26 @@ class TestLocal(StorageContract):
         assert isinstance(storage, LocalStorage)
         place = storage._root / name[:2] / name
         return place.read_bytes() if place.exists() else None
+
+
+class TestLocalBySpool(TestLocal):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> LocalStorage:
+        (tmp_path / "spool").mkdir()
+        return LocalStorage(tmp_path / "outputs", tmp_path / "spool")
+
+
+@needs_posix
+def test_what_a_put_is_killed_at_is_left_in_the_spool(tmp_path: Path) -> None:
+    spool, endless = tmp_path / "spool", tmp_path / "endless"
+    spool.mkdir()
+    os.mkfifo(endless)
+    put = "LocalStorage(Path('outputs'), Path('spool')).put(sys.argv[1], Path('endless'))"
+    script = f"import sys; from pathlib import Path; from imagemill.storage import LocalStorage; {put}"
+    with subprocess.Popen([sys.executable, "-c", script, NAME], cwd=tmp_path) as process:
+        until(lambda: list(spool.glob("*.part")), 30, "it writes")
+        process.kill()
+    assert not [file for file in (tmp_path / "outputs").rglob("*") if file.is_file()]
 
 
 @pytest.fixture

@@ -135,7 +135,7 @@ class Appliance:
             folders=folders,
             store=self.store,
             storage=self.storage,
-            originals=LocalStorage(folders.sources),
+            originals=LocalStorage(folders.sources, folders.spool),
             hosts=hosts,
             fetcher=fetcher,
             pool=self._pool,

@@ -26,14 +26,18 @@ class LocalStorage:
     is_durable = False
     """`adopt` leaves the folder to the system."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, spool: Path | None = None) -> None:
+        """What `put` is killed at is left in the spool, which is emptied, or beside, where that is on another disk."""
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_near = spool is not None and spool.stat().st_dev == root.stat().st_dev
+        self._spool = spool if is_near else None
 
     def put(self, name: str, data: bytes | Path) -> None:
         """Store under a name."""
         place = self._place(name)
-        part = place.with_name(f"{name}.{uuid.uuid4().hex}{_PART}")
+        _make(place.parent)
+        part = (self._spool or place.parent) / f"{name}.{uuid.uuid4().hex}{_PART}"
         try:
             _write(part, data)
             part.replace(place)
@@ -128,14 +132,16 @@ def _move(file: Path, place: Path) -> None:
         file.replace(place)
 
 
-def _write(part: Path, data: bytes | Path) -> None:
+def _make(shard: Path) -> None:
     try:
-        file = part.open("xb")
-    except FileNotFoundError:
-        part.parent.mkdir(mode=0o700, exist_ok=True)
-        flush_folder(part.parent.parent)
-        file = part.open("xb")
-    with file:
+        shard.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    flush_folder(shard.parent)
+
+
+def _write(part: Path, data: bytes | Path) -> None:
+    with part.open("xb") as file:
         if isinstance(data, bytes):
             file.write(data)
         else:
