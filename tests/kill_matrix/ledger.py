@@ -35,6 +35,9 @@ EMPTY: Final = {
 """What the database of an appliance that has stopped must not hold."""
 
 
+_SOURCES: Final = "SELECT sha256, format FROM source WHERE sha256 IN (SELECT source_sha256 FROM image)"
+
+
 def complaints(scene: Scene) -> list[str]:
     """Wait for the end of every job, stop the appliance, and return what is wrong."""
     appliance = scene.appliance
@@ -104,7 +107,8 @@ def _of_files(scene: Scene, jobs: set[str]) -> Iterator[str]:
     data = scene.appliance.data_dir
     with closing(sqlite3.connect(data / "imagemill.db")) as database:
         recorded = {keys.file_name(*row) for row in database.execute("SELECT key, format FROM output")}
-    expected = {"outputs": recorded, "spool": set(), "sources/sheets": jobs, "sources/images": set()}
+        sources = {keys.source_name(*row) for row in database.execute(_SOURCES)} if scene.keeps_sources else set()
+    expected = {"outputs": recorded, "spool": set(), "sources/sheets": jobs, "sources/images": sources}
     for folder, names in expected.items():
         files = {path.name for path in (data / folder).rglob("*") if path.is_file()}
         there = scene.stored() if folder == "outputs" else files

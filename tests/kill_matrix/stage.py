@@ -100,6 +100,7 @@ class Scene:
         paths = [*dice.sample(stage.odd, 6), *dice.choices(stage.healthy, k=dice.randint(60, 150))]
         dice.shuffle(paths)
         self._paths, self._per_row = paths, dice.choice((1, 1, 2, 3))
+        self.keeps_sources = dice.random() < 0.5
         self.jobs: list[str] = []
 
     @contextmanager
@@ -134,7 +135,8 @@ class Scene:
 
     def submit(self) -> str:
         """Upload the sheet; returns the job's id."""
-        return self.appliance.submit(self.sheet, callback_url=self.receiver.url, **FIELDS)
+        kept = str(self.keeps_sources).lower()
+        return self.appliance.submit(self.sheet, callback_url=self.receiver.url, keep_original=kept, **FIELDS)
 
     def stored(self) -> set[str]:
         """Return the names of all stored outputs, looked up past our code."""
