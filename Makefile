@@ -34,8 +34,9 @@ docs: setup ## docs/states.md, drawn from the tables in core/states.py
 bench: setup ## how fast it is here, in images per second
 	$(BIN)/python -m tests.bench
 
-fuzz: setup ## broken JPEGs against the native codec, under sanitizers (EXECUTIONS=1000000 SEED=1)
+fuzz: setup ## broken JPEGs and odd pictures against the native modules, under sanitizers (EXECUTIONS=1000000 PICTURES=50000 SEED=1)
 	$(BIN)/python -m tests.fuzz.requant $(or $(EXECUTIONS),1000000) $(or $(SEED),1)
+	$(BIN)/python -m tests.fuzz.pictures $(or $(PICTURES),50000) $(or $(SEED),1)
 
 kill-matrix: setup ## kill it, cut its power, fill its disk … at random moments, and audit the ledger (RUNS=200 SEED=… FAULT=…)
 	$(BIN)/python -m tests.kill_matrix --runs $(or $(RUNS),200) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--fault $(FAULT))

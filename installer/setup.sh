@@ -169,6 +169,8 @@ vendor_swagger() {
     rm -rf "$unpacked"
 }
 
+is_built() { "$VENV/bin/python" -c "import imagemill.imaging.$1" 2>/dev/null; }
+
 # Before the first start, not during it: compiling what the appliance imports takes longer than all the rest of its start.
 compile_bytecode() {
     "$VENV/bin/python" -m compileall -q -j 0 "$@" >/dev/null
@@ -190,7 +192,8 @@ install_requirements
 check_engine
 vendor_swagger
 uv_install --no-build-isolation --reinstall-package imagemill --editable .
-"$VENV/bin/python" -c 'import imagemill.imaging._requant' 2>/dev/null || say "the native codec was not built; JPEGs take the slower way through pixels"
+is_built _requant || say "the native codec was not built; JPEGs take the slower way through pixels"
+is_built _palette || say "the native palette was not built; a PNG gets a palette only where that loses nothing"
 rm -rf src/imagemill.egg-info # made on the way; beside the installed metadata it would be a second imagemill
 compile_bytecode src "$VENV/lib" || say "some libraries could not be compiled ahead; they are at their first import"
 stamp >"$VENV/setup-stamp"

@@ -172,11 +172,11 @@ def run_doctor(folder: Path, loaded: str, before: str, **settings: object) -> st
     return done.stdout
 
 
-def test_without_the_native_codec_it_says_what_that_means(tmp_path: Path) -> None:
-    hidden = "sys.modules['imagemill.imaging._requant'] = None"
-    out = run_doctor(tmp_path, "imagemill.imaging", hidden)
+@pytest.mark.parametrize(("module", "part"), [("_requant", "codec"), ("_palette", "palette")])
+def test_without_a_native_module_it_says_what_that_means(tmp_path: Path, module: str, part: str) -> None:
+    out = run_doctor(tmp_path, "imagemill.imaging", f"sys.modules['imagemill.imaging.{module}'] = None")
     line = next(line for line in out.splitlines() if "pool child" in line)
-    assert line.startswith("! pool child: it works, but the native codec is absent")
+    assert line.startswith(f"! pool child: it works, but the native {part} is absent")
     assert "nothing is wrong with the pictures" in line
     assert "make setup" in line
 

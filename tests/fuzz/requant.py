@@ -6,15 +6,13 @@ A finding leaves what it was fed in `last.jpg`, in the current folder.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from tests.fuzz import program
 from tests.imaging.pictures import noise, photo, written
 from tests.places import ROOT, SHARED
 
@@ -22,8 +20,6 @@ CORE = [
     ROOT / "src" / "imagemill" / "imaging" / f"{name}.c"
     for name in ("requant", "requant_blocks", "requant_decode", "requant_entropy")
 ]
-FLAGS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-LIBRARIES = ["-ljpeg", "-lm"]
 KINDS: dict[str, dict[str, Any]] = {
     "444": {"subsampling": "4:4:4"},
     "422": {"subsampling": "4:2:2"},
@@ -44,19 +40,6 @@ RESHAPED: dict[str, tuple[dict[str, Any], int, tuple[int, int]]] = {
 }
 SIZES = ((16, 16), (33, 17), (1, 9), (48, 40))
 SMALL_BYTES = 30_000
-
-
-def compiler() -> str | None:
-    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-
-
-def built(folder: Path, *flags: str) -> Path:
-    """Compile the core with the driver around it; no Python is in it."""
-    program = folder / "requant_fuzz"
-    sources = [Path(__file__).parent / "requant_fuzz.c", *CORE]
-    command = [str(compiler()), *FLAGS, *flags, *map(str, sources), *LIBRARIES, "-o", str(program)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    return program
 
 
 def reshaped(picture: Image.Image, kind: str) -> bytes:
@@ -86,17 +69,9 @@ def seeds(folder: Path) -> list[Path]:
 
 
 def run(executions: int, seed: int, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [str(built(folder, *flags)), str(seed), str(executions), *map(str, sorted(seeds(folder)))]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        numbers = [int(argument) for argument in sys.argv[1:]]
-        done = run(numbers[0], numbers[1] if numbers[1:] else 1, Path(folder))
-    print(done.stdout + done.stderr, end="")
-    raise SystemExit(done.returncode)
+    built = program.built(folder, "requant_fuzz", *map(str, CORE), "-ljpeg", *flags)
+    return program.run(built, seed, executions, *sorted(seeds(folder)))
 
 
 if __name__ == "__main__":
-    main()
+    program.main(run)

@@ -7,11 +7,10 @@
  * in the current folder is what it was fed. Any compiler will do; clang's libFuzzer links with the same core:
  * -fsanitize=fuzzer -DREQUANT_LIBFUZZER.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../../src/imagemill/imaging/requant.h"
+#include "dice.h"
 
 #define MOST_BYTES (1U << 20)
 
@@ -19,24 +18,6 @@ typedef struct {
     uint8_t *data;
     size_t bytes;
 } file;
-
-static uint64_t state;
-
-/* xorshift64*: the same seed breaks the same files the same way on every machine. */
-static uint64_t any(uint64_t below) {
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (state * 0x2545F4914F6CDD1DULL >> 11) % below;
-}
-
-/* So that what `fail` finds is remembered too. */
-const char *__asan_default_options(void) { return "handle_abort=1"; }
-
-static void fail(const char *why) {
-    fprintf(stderr, "requant_fuzz: %s\n", why);
-    abort();
-}
 
 static requant_order any_order(void) {
     static const uint8_t comment[] = {0xFF, 0xFE, 0, 4, 'h', 'i'};
@@ -178,7 +159,7 @@ int main(int count, char **arguments) {
     static file files[4096];
     size_t found = 0, fates[4] = {0};
     if (count < 4) return 2;
-    state = strtoull(arguments[1], NULL, 10) * 0x9E3779B97F4A7C15ULL + 1;
+    seed(arguments[1]);
     const size_t executions = strtoull(arguments[2], NULL, 10);
     for (int at = 3; at < count && found < 4096; at++) found += (size_t)read_file(arguments[at], &files[found]);
     last.data = malloc(MOST_BYTES);

@@ -96,6 +96,14 @@ def test_nothing_lies_behind_what_is_clear(quality: int) -> None:
 
 
 @needs_module
+def test_large_areas_keep_their_colours_exactly() -> None:
+    """Sums of millions of equal pixels must not drift: these were white, and shown as 3 of 255 too bright."""
+    image = Image.new("RGBA", (2600, 2600), (254, 253, 251, 255))
+    image.paste((200, 10, 10, 255), (10, 10, 60, 60))
+    assert palette.invisible(image, is_exact=True) is not None
+
+
+@needs_module
 def test_a_background_keeps_its_colour_exactly() -> None:
     """On a page of the same white the least difference would show as a frame."""
     image = Image.new("RGB", (300, 300), "white")

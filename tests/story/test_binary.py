@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.appliance_process import FROZEN, needs_proc
+from tests.appliance_process import FROZEN, environment, free_port, needs_proc
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
 from tests.s3_server import S3Server, needs_s3
@@ -25,6 +27,18 @@ pytestmark = [
 
 def test_the_binary_survives_a_kill(shop: Shop, tmp_path: Path) -> None:
     survives(shop, shop.part, tmp_path, 2, FROZEN)
+
+
+def test_the_binary_has_both_native_modules(tmp_path: Path) -> None:
+    """They are optional when they are built, so freezing without them would pass unseen."""
+    own = environment(tmp_path / "data", {"port": free_port()})
+    done = subprocess.run(
+        [FROZEN, "doctor", "--json"], env=own, capture_output=True, text=True, timeout=60, check=False
+    )
+    told = {each["check"]: each for each in json.loads(done.stdout)}
+    assert told["pool child"]["state"] == "ok"
+    assert "native codec with libjpeg" in told["pool child"]["detail"]
+    assert "native palette" in told["pool child"]["detail"]
 
 
 @needs_s3

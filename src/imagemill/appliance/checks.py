@@ -175,7 +175,10 @@ def _child(scene: Scene) -> _Said:
         return _Said("failed", f"it works, but without {', '.join(missing)}", "build the engine anew: make setup")
     if inside["requantiser"].startswith(engine.ABSENT):
         return _Said("warning", f"it works, but the native codec is {inside['requantiser']}", _NATIVE)
-    return _Said("ok", f"it works: {inside['engine']} {inside['version']}, native codec with {inside['requantiser']}")
+    if inside["palettes"].startswith(engine.ABSENT):
+        return _Said("warning", f"it works, but the native palette is {inside['palettes']}", _PALETTE)
+    native = f"native codec with {inside['requantiser']}, native palette"
+    return _Said("ok", f"it works: {inside['engine']} {inside['version']}, {native}")
 
 
 def _picture() -> bytes:
@@ -228,6 +231,9 @@ def _callback(scene: Scene) -> _Said:
 _NATIVE: Final = (
     "nothing is wrong with the pictures, JPEGs only take longer, get larger and are not compared with their source:"
     " install a C compiler and libjpeg's headers (libjpeg62-turbo-dev), then run: make setup"
+)
+_PALETTE: Final = (
+    "nothing is wrong with the pictures, PNGs only stay larger: install a C compiler, then run: make setup"
 )
 
 _NEXT: Final = {

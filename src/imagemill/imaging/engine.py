@@ -45,9 +45,8 @@ def describe() -> dict[str, str]:
     from imagemill.imaging import coefficients, palette  # noqa: PLC0415 — as above
 
     codecs = {label: str(features.version(feature)) for feature, label in _CODECS.items() if features.check(feature)}
-    without = f"{ABSENT}: JPEGs take the slower way through pixels"
-    requantiser = coefficients.library() or without
-    palettes = "built" if palette.IS_BUILT else "absent: a PNG gets a palette only where that loses nothing"
+    requantiser = coefficients.library() or f"{ABSENT}: JPEGs take the slower way through pixels"
+    palettes = "built" if palette.IS_BUILT else f"{ABSENT}: a PNG gets a palette only where that loses nothing"
     return {"engine": name(), "version": _pil_version(), "requantiser": requantiser, "palettes": palettes, **codecs}
 
 

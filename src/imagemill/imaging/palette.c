@@ -26,8 +26,8 @@ static const float STRENGTH = 0.85f; /* of diffusion: less than all of the error
 static const float CROWD = 0.6f;     /* many equal pixels count less than in proportion, or details are lost */
 
 typedef struct {
-    float at[4];
-    float weight;
+    double sum[4], weights; /* floats drift: by one of 255 over a million equal pixels, by three over six */
+    float at[4], weight;
     uint32_t key;
     int pixels, colour;
 } entry;
@@ -63,9 +63,11 @@ static inline uint32_t read_pixel(const uint8_t *pixel) {
     return value;
 }
 
+/* 0 for what is clear, and for nothing else: a faint shadow must not lend it its own alpha. */
 static inline uint32_t key_of(const uint8_t *pixel, int shift) {
     const uint32_t mask = (0xFFu << shift & 0xFF) * 0x01010101u;
-    return pixel[3] ? read_pixel(pixel) & mask : 0;
+    const uint32_t key = read_pixel(pixel) & mask;
+    return pixel[3] ? key ? key : 1 : 0;
 }
 
 static inline uint32_t slot_of(uint32_t key) { return key * 2654435761u >> (32 - SLOT_BITS); }
@@ -112,8 +114,8 @@ static int counted(work *w, int shift) {
             const float weight = 1.0f + 8.0f / (1 + roughness(w, x, y));
             float at[4];
             premultiplied(pixel, at);
-            for (int axis = 0; axis < 4; axis++) found->at[axis] += at[axis] * weight;
-            found->weight += weight;
+            for (int axis = 0; axis < 4; axis++) found->sum[axis] += (double)at[axis] * weight;
+            found->weights += weight;
             found->pixels++;
         }
     }
@@ -123,8 +125,8 @@ static int counted(work *w, int shift) {
 static void weigh(work *w) {
     for (int number = 0; number < w->entries; number++) {
         entry *each = &w->entry_of[number];
-        for (int axis = 0; axis < 4; axis++) each->at[axis] /= each->weight;
-        each->weight = powf(each->weight, CROWD);
+        for (int axis = 0; axis < 4; axis++) each->at[axis] = (float)(each->sum[axis] / each->weights);
+        each->weight = powf((float)each->weights, CROWD);
         w->order[number] = number;
     }
 }
@@ -134,7 +136,7 @@ static void measure(const work *w, box *b) {
     for (int number = b->start; number < b->start + b->count; number++) {
         const entry *each = &w->entry_of[w->order[number]];
         for (int axis = 0; axis < 4; axis++) {
-            sum[axis] += each->weight * each->at[axis];
+            sum[axis] += (double)each->weight * each->at[axis];
             squares[axis] += (double)each->weight * each->at[axis] * each->at[axis];
         }
         weight += each->weight;
