@@ -272,7 +272,7 @@ class Pool:
 
     def _born(self) -> _Child:
         ours, theirs = _SPAWN.Pipe()
-        config = protocol.Config(self._section.memory_mb, self._section.timeout_s)
+        config = protocol.Config(self._section.memory_mb, self._section.timeout_s, str(Path(self._stem).parent))
         process = _SPAWN.Process(target=child.main, args=(theirs, config, os.getpid()), name="pool-child", daemon=True)
         process.start()
         theirs.close()

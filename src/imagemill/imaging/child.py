@@ -30,7 +30,7 @@ def main(pipe: Connection, config: protocol.Config, parent: int) -> None:
     sandbox.tune_memory()
     hello = protocol.encode(protocol.Hello(engine.describe()))
     resident = sandbox.Resident()
-    sandbox.enter(config.memory_mb, parent)
+    sandbox.enter(config.memory_mb, parent, config.spool)
     try:
         pipe.send_bytes(hello)
         while True:

@@ -23,10 +23,14 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What a child is told once, at its start. `memory_mb` is address space above what it has after its imports."""
+    """What a child is told once, at its start. `memory_mb` is address space above what it has after its imports.
+
+    `spool` is the only folder in which it may open files afterwards; empty, it is not held to one.
+    """
 
     memory_mb: int
     timeout_s: float
+    spool: str = ""
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,10 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final
+
+from imagemill.imaging import confine
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -27,8 +30,11 @@ _CPU_MARGIN_S: Final = 2.0
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def enter(memory_mb: int, parent: int) -> None:
-    """Give up what decoding does not need. `parent` is the process to die with; it may be dead already."""
+def enter(memory_mb: int, parent: int, spool: str = "") -> None:
+    """Give up what decoding does not need. `parent` is the process to die with; it may be dead already.
+
+    `spool` is the one folder that stays open; empty, files are not closed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "win32":
@@ -37,6 +43,10 @@ def enter(memory_mb: int, parent: int) -> None:
     _die_with(parent)
     _limit(memory_mb)
     _silence()
+    if _LIBC is not None:
+        if spool:
+            confine.close_files(_LIBC, Path(spool))
+        confine.refuse_calls(_LIBC)
 
 
 def allow_cpu(timeout_s: float) -> None:
