@@ -66,13 +66,6 @@ def test_what_is_no_image_is_said_plainly(data: bytes, what: str) -> None:
     assert caught.value.image_code is ImageCode.NOT_AN_IMAGE
 
 
-@pytest.mark.parametrize("form", ["jpeg", "png", "webp", "gif"])
-def test_a_missing_end_is_seen(form: str) -> None:
-    data = written(photo(), form)
-    assert not sniff.is_cut_short(form, data)
-    assert sniff.is_cut_short(form, data[: len(data) * 2 // 3])
-
-
 def test_scans_are_counted_where_they_are_scans() -> None:
     thumbnail = written(photo(), "jpeg", progressive=True)
     data = written(photo(), "jpeg", comment=thumbnail) + thumbnail
@@ -90,7 +83,3 @@ def test_scans_are_counted_where_they_are_scans() -> None:
 )
 def test_scans_without_sense_are_counted_once(data: bytes, found: int) -> None:
     assert [sniff.has_scans_beyond(limit, data) for limit in (0, 1)] == [found > 0, False]
-
-
-def test_formats_without_an_end_cannot_lack_it() -> None:
-    assert not sniff.is_cut_short("bmp", b"BM")

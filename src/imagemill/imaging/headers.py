@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -19,6 +20,7 @@ _START_OF_SCAN: Final = 0xDA
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 _WIDTH, _HEIGHT = 256, 257
 _SHORT: Final = 3
+_FRAME, _TRAILER = 0x2C, 0x3B
 _MOST_STEPS: Final = 10_000
 """Segments, chunks or blocks walked over: more is no picture that anybody made in earnest."""
 
@@ -109,20 +111,36 @@ def _webp_frames(data: Data) -> int:
     return frames
 
 
+def gif_lacks_end(data: bytes) -> bool:
+    """Say whether a GIF ends before its trailer."""
+    try:
+        return all(kind != _TRAILER for kind in _gif_blocks(data))
+    except IndexError:
+        return True
+    except ValueError:
+        return False  # too many to tell
+
+
 def _gif(data: Data) -> int | None:
     """Count the frames; None for so many blocks that counting them would cost more than it tells."""
-    width, height, flags = struct.unpack("<HHB", data[6:11])
-    at, frames = 13 + _colours_bytes(flags), 0
+    width, height = struct.unpack("<HH", data[6:10])
+    frames = sum(kind == _FRAME for kind in _gif_blocks(data))
+    return int(width * height) * max(1, frames)
+
+
+def _gif_blocks(data: Data) -> Iterator[int]:
+    """Give the kind of each block, the trailer's too; ValueError for too many, IndexError where one breaks off."""
+    at = 13 + _colours_bytes(data[10])
     for _ in range(_MOST_STEPS):
-        if at >= len(data) or data[at] == 0x3B:
-            return int(width * height) * max(1, frames)
-        if data[at] == 0x2C:
-            frames += 1
-            at += 11 + _colours_bytes(data[at + 9])
-        else:
-            at += 2
+        if at >= len(data):
+            return
+        kind = data[at]
+        yield kind
+        if kind == _TRAILER:
+            return
+        at += 11 + _colours_bytes(data[at + 9]) if kind == _FRAME else 2
         at = _behind_blocks(data, at)
-    return None
+    raise ValueError
 
 
 def _behind_blocks(data: Data, at: int) -> int:

@@ -23,7 +23,7 @@ from PIL import (
 
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe
-from imagemill.imaging import colour, exif, sizes, sniff
+from imagemill.imaging import colour, ends, exif, sizes, sniff
 from imagemill.imaging.protocol import Limits
 
 PLUGINS: Final[dict[str, type[ImageFile.ImageFile]]] = {
@@ -170,7 +170,7 @@ def reading(form: str, data: bytes) -> Iterator[None]:
         raise ImageError(ImageCode.TOO_MANY_PIXELS, detail, cause=str(error)) from error
     except BROKEN as error:
         cause = f"{type(error).__name__}: {error}"
-        if "truncated" in cause.lower() or sniff.is_cut_short(form, data):
+        if "truncated" in cause.lower() or ends.is_cut_short(form, data):
             raise ImageError(ImageCode.TRUNCATED, f"the {form} ends too early", transient=False, cause=cause) from error
         raise ImageError(ImageCode.DECODE_FAILED, f"the {form} is broken and cannot be decoded", cause=cause) from error
 

@@ -60,21 +60,6 @@ def sniff(data: bytes, formats: tuple[str, ...]) -> str:
     raise ImageError(ImageCode.NOT_AN_IMAGE, f"the source is {_other(head)}, not an image")
 
 
-def is_cut_short(form: str, data: bytes) -> bool:
-    """Say whether a source that could not be decoded lacks its end, so that the message can say so."""
-    match form:
-        case "jpeg":
-            return b"\xff\xd9" not in data[-(len(data) // 2 + 2) :]
-        case "png":
-            return b"IEND" not in data[-64:]
-        case "webp":
-            return int.from_bytes(data[4:8], "little") + 8 > len(data)
-        case "gif":
-            return b"\x3b" not in data[-16:]
-        case _:
-            return False
-
-
 def has_scans_beyond(limit: int, data: bytes) -> bool:
     """Say whether a JPEG has more scans than that, counting none of its thumbnails and of pictures behind its end.
 
