@@ -93,6 +93,9 @@ def test_the_environment_can_name_the_file_and_a_flag_can_name_another(home: Pat
         ("callback.secret", "null", "null"),
         ("sheet.required", "serial,product,input", ("serial", "product", "input")),
         ("storage.url", "file:///pictures", "file:///pictures"),
+        ("compat.profiles", "bip,thumbnails", ("bip", "thumbnails")),
+        ("compat.profiles", "", ()),
+        ("compat.callback_get", "true", True),
         ("storage.url", "s3://my.bucket", "s3://my.bucket"),
         ("storage.url", "s3://bucket/shop/pictures-1", "s3://bucket/shop/pictures-1"),
     ],
@@ -131,6 +134,7 @@ def test_a_word_of_the_environment_is_read_by_the_settings_type(name: str, word:
         ("storage.publish", "private", "one of presigned, proxy, public"),
         ("storage.presign_s", "604801", "a whole number from 60 to 604800"),
         ("storage.timeout_s", "0", "a number above 0, at most 600"),
+        ("compat.profiles", "bip,soap", "a list of: bip, csv-api, thumbnails, image-api"),
     ],
 )
 def test_a_bad_value_is_told_with_setting_origin_and_what_is_accepted(name: str, word: str, accepts: str) -> None:
@@ -302,7 +306,8 @@ def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     again = from_toml(home, "\n".join(lines))
     assert again.settings == defaults.settings
     assert "default" not in again.origins.values()
-    assert set(tomllib.loads(as_toml(defaults))) == {"fetch", "image", "callback", "sheet", "storage", "estimate"}
+    sections = {"fetch", "image", "callback", "sheet", "storage", "compat", "estimate"}
+    assert set(tomllib.loads(as_toml(defaults))) == sections
 
 
 def test_loading_settings_imports_nothing_heavy() -> None:

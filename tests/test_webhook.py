@@ -151,3 +151,11 @@ def test_the_lan_can_be_shut_off() -> None:
         with pytest.raises(RequestError):
             caller.check(url)
     caller.close()
+
+
+def test_a_bare_get_says_nothing_and_follows_nothing(caller: Caller, receiver: Origin) -> None:
+    attempt = caller.get(f"{receiver.url}/status/200", "quiet", "msg_1", AT)
+    assert attempt.status == 200
+    assert receiver.received == []  # it keeps what is posted
+    assert caller.get(f"{receiver.url}/redirect/status/200", None, "msg_1", AT).status is None
+    assert set(receiver.hits) == {"/status/200", "/redirect/status/200"}

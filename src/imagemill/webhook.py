@@ -1,4 +1,4 @@
-"""Callbacks: one signed POST (Standard Webhooks), its outcome as data. When to try again is `core.retry`'s.
+"""Callbacks: one signed request (Standard Webhooks), its outcome as data. When to try again is `core.retry`'s.
 
 Has its own policy, because the LAN is what people call back to (SECURITY.md, "Callbacks"). Redirects are not followed.
 """
@@ -11,6 +11,8 @@ import hashlib
 import hmac
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ from urllib.parse import urlsplit
 from imagemill.core.addresses import Policy, web_url
 from imagemill.core.errors import ImageCode, ImageError, RequestError
 from imagemill.core.job import Attempt
-from imagemill.outbound import Client, Limits, Resolve, resolve, retry_after_s
+from imagemill.outbound import Answer, Client, Limits, Resolve, resolve, retry_after_s
 from imagemill.settings import CallbackSettings
 
 ANSWER_BYTES: Final = 1024
@@ -65,19 +67,14 @@ class Caller:
 
     def post(self, url: str, secret: str | None, message_id: str, body: bytes, at: datetime) -> Attempt:
         """Make one attempt at `at`, signed unless there is no secret. Never raises for what the other side does."""
-        try:
-            with self._client.post(web_url(url), body, headers_of(secret, message_id, body, at)) as answer:
-                return Attempt(
-                    at=at,
-                    status=answer.status,
-                    answer=answer.head(ANSWER_BYTES).decode(errors="replace"),
-                    error=None,
-                    retry_after_s=retry_after_s(answer.headers, time.time()),
-                )
-        except ImageError as error:
-            return Attempt(at=at, status=None, answer="", error=error.detail)
-        except ValueError as error:
-            return Attempt(at=at, status=None, answer="", error=str(error))
+        headers = headers_of(secret, message_id, body, at)
+        return _attempt(at, lambda: self._client.post(web_url(url), body, headers))
+
+    def get(self, url: str, secret: str | None, message_id: str, at: datetime) -> Attempt:
+        """Make one attempt by a GET that says nothing, signed as an empty body is; otherwise as `post`."""
+        headers = headers_of(secret, message_id, b"", at)
+        del headers["Content-Type"]
+        return _attempt(at, lambda: self._client.get(web_url(url), headers))
 
 
 def headers_of(secret: str | None, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
@@ -106,3 +103,19 @@ def _key(secret: str) -> bytes:
 
 def _refused(detail: str) -> RequestError:
     return RequestError("the callback's address cannot be used", [("callback_url", detail)])
+
+
+def _attempt(at: datetime, call: Callable[[], AbstractContextManager[Answer]]) -> Attempt:
+    try:
+        with call() as answer:
+            return Attempt(
+                at=at,
+                status=answer.status,
+                answer=answer.head(ANSWER_BYTES).decode(errors="replace"),
+                error=None,
+                retry_after_s=retry_after_s(answer.headers, time.time()),
+            )
+    except ImageError as error:
+        return Attempt(at=at, status=None, answer="", error=error.detail)
+    except ValueError as error:
+        return Attempt(at=at, status=None, answer="", error=str(error))

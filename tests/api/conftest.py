@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from imagemill import api
+from imagemill import api, compat
 from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
@@ -133,6 +133,8 @@ def running(
         storage=site.storage,
         readiness=lambda: site.ready,
         body_timeout_s=body_timeout_s,
+        link=under.link,
+        public_url=under.public_url,
         closing=site.closing,
     )
     with contextlib.ExitStack() as stack:
@@ -140,7 +142,7 @@ def running(
         stack.callback(fetcher.close)
         if works:
             stack.enter_context(under.pool)
-        stack.enter_context(serving(api.create_app(parts), port, settings))
+        stack.enter_context(serving(api.create_app(parts, compat.routers(settings.compat)), port, settings))
         yield site
 
 

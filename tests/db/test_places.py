@@ -18,8 +18,9 @@ def test_fates_follow_the_sheet(store: Store, seeds: Seeds, monkeypatch: pytest.
     first = done(claim, 1)
     store.record_images(claim, [first, failed(2), failed(4, next_attempt_at=NOON + 9)])
     name = keys.file_name(first.outputs[0].key, "jpeg")
-    made, refused = Fate(name, None), Fate(None, "not_an_image")
-    expected = [made, refused, made, refused, refused, Fate(None, None)]
+    made, refused = Fate(name, None, ImageState.DONE), Fate(None, "not_an_image", ImageState.FAILED)
+    later = Fate(None, "not_an_image", ImageState.PENDING)
+    expected = [made, refused, made, later, refused, Fate(None, None, ImageState.RUNNING)]
     for page in (5_000, 6, 4, 1):
         monkeypatch.setattr(module, "_PAGE", page)
         assert list(store.fates(job.uid)) == expected

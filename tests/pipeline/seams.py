@@ -91,11 +91,16 @@ class Receiver:
         self.answers: list[int | None] = []
         self.retry_after_s: float | None = None
         self.posted: list[tuple[str, str | None, str, bytes, datetime]] = []
+        self.got: list[str] = []
         self.refused: set[str] = set()
 
     def check(self, url: str) -> None:
         if url in self.refused:
             raise RequestError("not allowed", [("callback_url", "not allowed")])
+
+    def get(self, url: str, secret: str | None, message_id: str, at: datetime) -> Attempt:
+        self.got.append(url)
+        return Attempt(at=at, status=200, answer="thanks", error=None)
 
     def post(self, url: str, secret: str | None, message_id: str, body: bytes, at: datetime) -> Attempt:
         self.posted.append((url, secret, message_id, body, at))

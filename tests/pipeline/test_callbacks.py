@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import json
 
-from imagemill.core.job import Job, Submission
+from imagemill.core.job import Job, Profile, Submission
 from imagemill.core.retry import CALLBACK_DELAYS_S
 from imagemill.db import StoreError
 from imagemill.pipeline import Notify, patience
+from imagemill.settings import CompatSettings
 from tests.pipeline.seams import Mill
 from tests.seeds import NOON
 
@@ -119,3 +121,43 @@ def test_recover_asks_for_what_was_lost(mill: Mill, job: Job, notify: Notify) ->
     mill.clock.now += again.delay_s
     mill.pipeline.notify(notify.delivery_id)
     assert mill.pipeline.recover() == []
+
+
+def ended(mill: Mill, profile: Profile) -> Notify:
+    """Accept a job as a profile does, and work on it."""
+    intake = mill.pipeline.intake(profile=profile)
+    intake.feed(b"S. No.,Product Name,Input Image Urls\n1,Cup,http://a/1.jpg\n")
+    accepted = intake.accept(Submission(callback_url="http://caller/end"), owner="shop", filename="")
+    (notify,) = mill.work(accepted.job)
+    assert isinstance(notify, Notify)
+    return notify
+
+
+def test_old_services_are_told_in_their_shape_and_again_from_5_s_doubled(mill: Mill) -> None:
+    notify = ended(mill, "bip")
+    mill.receiver.answers = [500] * 30
+    waits = []
+    while steps := mill.pipeline.notify(notify.delivery_id):
+        (step,) = steps
+        assert isinstance(step, Notify)
+        waits.append(step.delay_s)
+        mill.clock.now += step.delay_s
+    assert len(waits) >= 10
+    for retries, wait in enumerate(waits):
+        assert 5 * 2**retries * 0.9 <= wait <= 5 * 2**retries * 1.1
+    (body,) = {body for *_, body, _ in mill.receiver.posted}
+    assert list(json.decode(body)) == ["job_id", "status", "input_csv_url", "output_csv_url"]
+    assert json.decode(body)["status"] == "completed"
+
+
+def test_profiles_without_a_callback_of_their_own_have_ours(mill: Mill) -> None:
+    mill.pipeline.notify(ended(mill, "thumbnails").delivery_id)
+    assert json.decode(mill.receiver.posted[0][3])["type"] == "job.completed"
+
+
+@pytest.mark.parametrize(("profile", "is_bare"), [("csv-api", True), ("bip", False)])
+def test_a_bare_get_where_it_is_asked_for(mill: Mill, profile: Profile, is_bare: bool) -> None:
+    notify = ended(mill, profile)
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, compat=CompatSettings(callback_get=True)))
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    assert (mill.receiver.got, len(mill.receiver.posted)) == (["http://caller/end"] * is_bare, 1 - is_bare)

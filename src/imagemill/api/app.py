@@ -1,7 +1,7 @@
 """The web application on one page: its routes, and what is around them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -61,21 +61,27 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
 """Everything under /api/v1."""
 
 
-def create_app(parts: Parts) -> Litestar:
-    """Build the application. It owns nothing: parts are started and stopped by whoever gave them."""
+def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
+    """Build the application. It owns nothing: parts are started and stopped by whoever gave them.
+
+    `others` are routes beside /api/v1, guarded as those are.
+    """
     rates = Rates(parts.settings)
-    api = Router(
-        "/api/v1",
-        route_handlers=ROUTES,
+    published = Published(parts.storage)
+    guarded = Router(
+        "/",
+        route_handlers=[Router("/api/v1", route_handlers=ROUTES, tags=["jobs"]), *others],
         middleware=[_authentication(parts, rates)],
         guards=[demand_scope],
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
         opt={NEEDS: "read"},
-        tags=["jobs"],
     )
     app = Litestar(
-        [api, healthz, readyz, openapi_json, docs_asset],
-        dependencies={"parts": Provide(lambda: parts, sync_to_thread=False)},
+        [guarded, healthz, readyz, openapi_json, docs_asset],
+        dependencies={
+            "parts": Provide(lambda: parts, sync_to_thread=False),
+            "published": Provide(lambda: published, sync_to_thread=False),
+        },
         exception_handlers={Exception: answer_problem},
         after_request=page_policy,
         openapi_config=openapi_config(DocsPage()),
@@ -84,7 +90,7 @@ def create_app(parts: Parts) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, Published(parts.storage), parts.settings, rates)
+    app.asgi_handler = Gate(app.asgi_handler, published, parts.settings, rates)
     return app
 
 

@@ -1,6 +1,7 @@
 """Who calls: a bearer token becomes a caller, and the route says which scope it needs."""
 
 import asyncio
+import base64
 from typing import Final
 
 from litestar import Request
@@ -16,6 +17,12 @@ from imagemill.db import Caller, Store
 NEEDS: Final = "needs"
 """The route option that names the scope; routes under /api/v1 have `read` unless they say otherwise."""
 
+NOTHING: Final = "nothing"
+"""What a route needs that anybody may call, without a token."""
+
+TAKES_BASIC: Final = "takes_basic"
+"""The route option that lets a token come as the password of `Basic`, which a base URL can carry."""
+
 _CONTAINED_IN: Final = {
     "read": frozenset({"read", "submit", "admin"}),
     "submit": frozenset({"submit", "admin"}),
@@ -24,6 +31,9 @@ _CONTAINED_IN: Final = {
 
 ANYBODY: Final = Caller(name="anybody", owner="admin", scopes=frozenset({"admin"}))
 """Who calls when `auth = "none"`, which the start refuses but on loopback."""
+
+NOBODY: Final = Caller(name="nobody", owner="", scopes=frozenset())
+"""Who calls a route that needs nothing."""
 
 
 class Authentication:
@@ -40,13 +50,17 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look the token up in a thread; the database compares hashes only."""
-        caller = scope["user"] = await self._caller(scope) if self._store else ANYBODY
-        self._rates.of_tokens.count(caller.name, "with this token")
+        if scope["route_handler"].opt.get(NEEDS) == NOTHING:
+            scope["user"] = NOBODY
+        else:
+            caller = scope["user"] = await self._caller(scope) if self._store else ANYBODY
+            self._rates.of_tokens.count(caller.name, "with this token")
         scope["auth"] = None
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
-        token = _bearer_token([value for name, value in scope["headers"] if name == b"authorization"])
+        takes_basic = bool(scope["route_handler"].opt.get(TAKES_BASIC))
+        token = _token([value for name, value in scope["headers"] if name == b"authorization"], takes_basic=takes_basic)
         caller = await asyncio.to_thread(self._store.caller, token) if self._store and token else None
         if caller is None:
             self._rates.of_failures.count(address_of(scope), "without a known token")
@@ -60,7 +74,7 @@ class Authentication:
 def demand_scope(connection: ASGIConnection[BaseRouteHandler, Caller, None, State], handler: BaseRouteHandler) -> None:
     """Guard: refuse a caller whose token lacks the scope the route needs."""
     needed = str(handler.opt.get(NEEDS, "admin"))
-    if not connection.user.scopes & _CONTAINED_IN[needed]:
+    if needed != NOTHING and not connection.user.scopes & _CONTAINED_IN[needed]:
         message = f"This needs a token with the scope `{needed}`."
         raise ForbiddenError(message)
 
@@ -70,8 +84,18 @@ def provide_caller(request: Request[Caller, None, State]) -> Caller:
     return request.user
 
 
-def _bearer_token(headers: list[bytes]) -> str | None:
+def _token(headers: list[bytes], *, takes_basic: bool) -> str | None:
     if len(headers) != 1:
         return None
     scheme, _, token = headers[0].decode("latin-1").partition(" ")
+    if takes_basic and scheme.lower() == "basic":
+        return _password(token) or None
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _password(credentials: str) -> str:
+    """Return the password of `Basic` (RFC 7617), nothing where it cannot be read."""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""

@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from imagemill.api.files import ServedFile
 from imagemill.api.jobs import GivenCaller, GivenParts
 from imagemill.api.openapi import ArchiveOperation, DownloadOperation, refusals
+from imagemill.api.parts import Parts
 from imagemill.core.job import Job
 from imagemill.core.sheet.encoding import Decoder
 
@@ -54,7 +55,11 @@ def download_output(
     parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID], *, partial: Partial = False
 ) -> Stream:
     """Write the output sheet."""
-    job = parts.store.job(str(job_id), caller.sees_only)
+    return output_sheet(parts, parts.store.job(str(job_id), caller.sees_only), partial=partial)
+
+
+def output_sheet(parts: Parts, job: Job, *, partial: bool = False) -> Stream:
+    """Answer with a job's output sheet, as an attachment."""
     name = f"{_stem(parts.store.sheet_filename(job.id), job)}-output.csv"
     return _stream(parts.pipeline.output_sheet(job, partial=partial), name, charset_of(parts.pipeline.input_path(job)))
 
@@ -116,10 +121,13 @@ def _stem(filename: str, job: Job) -> str:
 
 
 def _stream(pieces: Iterator[bytes], filename: str, charset: str = "utf-8", media_type: str = "text/csv") -> Stream:
-    """Answer with what an iterator gives, from threads; its first piece is made before, so that it can still refuse."""
-    first = _batch(pieces)
     headers = {"Content-Disposition": content_disposition(filename)}
-    return Stream(_batches(first, pieces), media_type=media_type, encoding=charset, headers=headers)
+    return Stream(streamed(pieces), media_type=media_type, encoding=charset, headers=headers)
+
+
+def streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what an iterator gives, from threads; its first piece is made before, so that it can still refuse."""
+    return _batches(_batch(pieces), pieces)
 
 
 async def _batches(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -14,9 +14,10 @@ from imagemill.storage import Storage
 class Parts:
     """The parts below, and two numbers that tests make smaller.
 
-    `link` turns a stored output's name into its address. `readiness` names each part and says True (or "ok") when it
-    can work, else False or a sentence. An upload is timed out when no byte of it came for `body_timeout_s` seconds.
-    Streams without an end of their own end when `closing` is set.
+    `public_url` is where others reach us, without a final slash; `link` turns a stored output's name into its address.
+    `readiness` names each part and says True (or "ok") when it can work, else False or a sentence. An upload is timed
+    out when no byte of it came for `body_timeout_s` seconds. Streams without an end of their own end when `closing` is
+    set.
     """
 
     settings: Settings
@@ -25,5 +26,6 @@ class Parts:
     storage: Storage
     readiness: Callable[[], dict[str, str | bool]]
     link: Callable[[str], str] = "/images/{}".format
+    public_url: Callable[[], str] = str
     body_timeout_s: float = 30.0
     closing: threading.Event = field(default_factory=threading.Event)

@@ -92,22 +92,41 @@ async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> 
 
 async def accept_images(request: Request[Caller, None, State], parts: Parts) -> Accepted:
     """Receive a multipart form and make its images a job; RequestError lists its faults."""
-    kind, options = request.content_type
-    if kind != "multipart/form-data" or not options.get("boundary"):
+    boundary = boundary_of(request)
+    if boundary is None:
         raise ClientException("Send images as multipart/form-data, in the files `image`.", status_code=415)
     key = idempotency_key(request.headers.getall(KEY_HEADER, []))
     settings = parts.settings
-    if (request.content_length or 0) > settings.max_upload_bytes + OVERHEAD_BYTES:
-        raise too_large(settings.max_upload_bytes)
-    form = ImagesForm(options["boundary"], most_images=settings.max_upload_images, most_bytes=settings.fetch.max_bytes)
-    upload = Upload(await asyncio.to_thread(parts.pipeline.image_intake))
+    form = ImagesForm(boundary, most_images=settings.max_upload_images, most_bytes=settings.fetch.max_bytes)
+    finish = partial(_accepted, parts, form, request.user.owner, key)
+    return await receive_images(request, parts, form, parts.pipeline.image_intake, finish)
+
+
+async def receive_images(
+    request: Request[Caller, None, State],
+    parts: Parts,
+    form: ImagesForm,
+    begin: Callable[[], ImageIntake],
+    finish: Callable[[ImageIntake], T],
+) -> T:
+    """Feed a form's images to an intake while they come, and return what `finish` makes of it."""
+    limit = parts.settings.max_upload_bytes
+    if (request.content_length or 0) > limit + OVERHEAD_BYTES:
+        raise too_large(limit)
+    upload = Upload(await asyncio.to_thread(begin))
     try:
-        async for events in _events(form, _body(request, parts.body_timeout_s), settings.max_upload_bytes):
+        async for events in _events(form, _body(request, parts.body_timeout_s), limit):
             await upload.finish(partial(_take, events))
         form.close()
-        return await upload.finish(partial(_accepted, parts, form, request.user.owner, key))
+        return await upload.finish(finish)
     finally:
         await upload.discard()
+
+
+def boundary_of(request: Request[Caller, None, State]) -> str | None:
+    """Return what separates the parts of a multipart form; None where the body is no such form."""
+    kind, options = request.content_type
+    return options.get("boundary") or None if kind == "multipart/form-data" else None
 
 
 def _accepted(parts: Parts, form: Form, owner: str, key: str | None, intake: Intake) -> Accepted:
@@ -174,24 +193,24 @@ async def _received(
     finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed what comes to an intake, and return what `finish` makes of both."""
-    kind, options = request.content_type
-    if kind == "application/json":
+    if request.content_type[0] == "application/json":
         return await _document(request, parts, begin, finish)
-    if kind == "multipart/form-data" and options.get("boundary"):
-        return await _form(request, parts, begin, finish)
+    if boundary := boundary_of(request):
+        form = UploadForm(boundary, parts.settings.max_upload_bytes)
+        return await receive_sheet(request, parts, form, begin, finish)
     message = "Send the sheet as multipart/form-data, in the file `file`, or a JSON object."
     raise ClientException(message, status_code=415)
 
 
-async def _form(
+async def receive_sheet(
     request: Request[Caller, None, State],
     parts: Parts,
+    form: UploadForm,
     begin: Begin,
     finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
-    """Feed a form's sheet in while it comes."""
+    """Feed a form's sheet to an intake while it comes, and return what `finish` makes of both."""
     limit = parts.settings.max_upload_bytes
-    form = UploadForm(request.content_type[1]["boundary"], limit)
     if (request.content_length or 0) > limit + OVERHEAD_BYTES:
         raise too_large(limit)
     upload = Upload(await asyncio.to_thread(begin, "sheet"))

@@ -13,7 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from imagemill import api
+from imagemill import api, compat
 from imagemill.core.errors import StartError
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ class Web:
                 storage=appliance.storage,
                 readiness=appliance.readiness,
                 link=appliance.link,
-            )
+                public_url=lambda: appliance.public_url,
+            ),
+            compat.routers(appliance.settings.compat),
         )
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -13,9 +13,15 @@ from imagemill.core.states import ImageState, JobState
 JobKind = Literal["sheet", "images"]
 """What a client sent: a sheet, or images without one."""
 
+Profile = Literal["bip", "csv-api", "thumbnails", "image-api"]
+"""Old services whose clients we answer in their own words (`compat`)."""
+
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks for beside the pictures: the recipe and the job's own settings (API.md)."""
+    """What a client asks for beside the pictures: the recipe and the job's own settings (API.md).
+
+    `profile` is where it asked, and so how its callbacks look; no client of our own can say it.
+    """
 
     recipe: Recipe = Recipe()
     on_failure: Literal["keep-url", "empty"] = "keep-url"
@@ -26,6 +32,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     name: str = ""
     expires_in_s: int | None = None
+    profile: Profile | None = None
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -104,12 +111,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED}
 
 
-def with_links(job: Job, base: str = "") -> Job:
-    """Return the job with the addresses of its parts: absolute where `base` is, else relative to the root."""
+def linked(job: Job, base: str = "") -> Links:
+    """Return the addresses of a job's parts: absolute where `base` is, else relative to the root."""
     own = f"{base}/api/v1/jobs/{job.id}"
     parts = ("images", "input", "output.csv", "report.csv", "images.zip")
-    links = Links(own, *(f"{own}/{part}" for part in parts))
-    return msgspec.structs.replace(job, links=links)
+    return Links(own, *(f"{own}/{part}" for part in parts))
+
+
+def with_links(job: Job, base: str = "") -> Job:
+    """Return the job with its `links`."""
+    return msgspec.structs.replace(job, links=linked(job, base))
 
 
 class Source(msgspec.Struct, frozen=True):

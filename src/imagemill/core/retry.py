@@ -27,6 +27,9 @@ TRANSIENT_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 CALLBACK_DELAYS_S: Final = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Standard Webhooks' schedule: seconds from one attempt to the next (API.md)."""
 
+OLD_CALLBACK_DELAYS_S: Final = (0, *(5 * 2**n for n in range(14)))
+"""What clients of old services are used to (COMPAT.md): from 5 s, doubled each time, 23 hours in all."""
+
 LONGEST_CALLBACK_WAIT_S: Final = 1.1 * max(CALLBACK_DELAYS_S)
 """No callback waits longer, and no receiver can ask for more: `Retry-After` is believed for a day."""
 
@@ -63,8 +66,10 @@ def after(error: ImageError, attempts: int, policy: Policy, jitter: float) -> fl
     return max(delay_s(policy, attempts, jitter), min(error.retry_after_s or 0.0, policy.ceiling_s))
 
 
-def callback_after(attempts: int, jitter: float, retry_after_s: float | None = None) -> float | None:
+def callback_after(
+    attempts: int, jitter: float, retry_after_s: float | None = None, *, delays_s: tuple[int, ...] = CALLBACK_DELAYS_S
+) -> float | None:
     """Return the seconds until the next callback attempt after `attempts`, or None when the schedule is used up."""
-    if attempts >= len(CALLBACK_DELAYS_S):
+    if attempts >= len(delays_s):
         return None
-    return max(CALLBACK_DELAYS_S[attempts] * (0.9 + jitter / 5), retry_after_s or 0.0)
+    return max(delays_s[attempts] * (0.9 + jitter / 5), retry_after_s or 0.0)

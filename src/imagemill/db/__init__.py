@@ -12,6 +12,7 @@ from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
+from imagemill.db.singles import Single
 from imagemill.db.soundness import inspect, newest_at
 from imagemill.db.staging import Sampled, Staging
 from imagemill.db.store import Store
@@ -36,6 +37,7 @@ __all__ = [
     "Record",
     "Sampled",
     "Shelf",
+    "Single",
     "Staging",
     "Store",
     "StoreError",

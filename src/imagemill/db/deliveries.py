@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from imagemill.core.job import Attempt, Submission, Told
+from imagemill.core.job import Attempt, Profile, Submission, Told
 from imagemill.db.database import Queries
 from imagemill.db.jobs import moment, optional_moment
 
@@ -14,7 +14,7 @@ _OF_JOB = "job_id = (SELECT id FROM job WHERE uid = ?)"
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One callback to make: `attempts` counts those already made."""
+    """One callback to make: `attempts` counts those already made, `profile` says how it looks."""
 
     id: int
     uid: str
@@ -24,6 +24,7 @@ class Delivery(msgspec.Struct, frozen=True):
     attempts: int
     created_at: float
     secret: str | None
+    profile: Profile | None = None
 
 
 class Deliveries(Queries):
@@ -46,8 +47,8 @@ class Deliveries(Queries):
         job = self._row("SELECT uid, submission FROM job WHERE id = ?", (row[2],)) if row else None
         if row is None or job is None:
             return None
-        secret = msgspec.json.decode(job[1], type=Submission).callback_secret
-        return Delivery(row[0], row[1], job[0], row[3], row[4], row[5], row[6], secret)
+        asked = msgspec.json.decode(job[1], type=Submission)
+        return Delivery(row[0], row[1], job[0], row[3], row[4], row[5], row[6], asked.callback_secret, asked.profile)
 
     def record_attempt(
         self, delivery: Delivery, attempt: Attempt, *, state: str, next_attempt_at: float | None

@@ -96,8 +96,8 @@ class Jobs(Repeats):
     def _insert_job(self, new: NewJob) -> Accepted:
         row = self._row(
             "INSERT INTO job (uid, kind, name, owner, priority, submission, fingerprint, filename, sheet_sha256,"
-            " sheet_rows, places, images, created_at, expires_at)"
-            " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count(*), coalesce(sum(n = image_n), 0), ?, ?"
+            " sheet_rows, places, images, created_at, expires_at, profile)"
+            " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count(*), coalesce(sum(n = image_n), 0), ?, ?, ?"
             " FROM staged.ranked RETURNING id, images",
             _values(new),
         )
@@ -298,7 +298,7 @@ def _values(new: NewJob) -> tuple[object, ...]:
     expires_at = new.created_at + asked.expires_in_s if asked.expires_in_s else None
     fingerprint = keys.fingerprint(asked.recipe)
     described = (new.uid, new.kind, asked.name, new.owner, asked.priority, _encode(asked), fingerprint)
-    return (*described, new.filename, new.sheet_sha256, new.sheet_rows, new.created_at, expires_at)
+    return (*described, new.filename, new.sheet_sha256, new.sheet_rows, new.created_at, expires_at, asked.profile)
 
 
 def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object, ...]]:

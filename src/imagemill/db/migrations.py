@@ -137,6 +137,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX image_tally",
         "CREATE INDEX image_state ON image (job_id, state)",
     ),
+    (
+        # The old service whose client asked for the job: those list theirs by it.
+        "ALTER TABLE job ADD COLUMN profile TEXT",
+        "CREATE INDEX job_profile ON job (profile, id) WHERE profile IS NOT NULL",
+    ),
 )
 
 

@@ -28,10 +28,11 @@ _IMAGES = (
 
 
 class Fate(msgspec.Struct, frozen=True):
-    """What stands at one place of the output sheet: a stored file's name, or an error's code."""
+    """What stands at one place of the output sheet: a stored file's name, or an error's code; and why."""
 
     output: str | None
     error_code: str | None
+    state: ImageState
 
 
 class Places(Queries):
@@ -47,13 +48,13 @@ class Places(Queries):
         (job_id, _), n = self._found(uid), 0
         while True:
             rows = self._rows(
-                "SELECT p.n, i.output, i.error_code FROM place p"
+                "SELECT p.n, i.output, i.error_code, i.state FROM place p"
                 " JOIN image i ON i.job_id = p.job_id AND i.n = p.image_n"
                 " WHERE p.job_id = ? AND p.n > ? ORDER BY p.n LIMIT ?",
                 (job_id, n, _PAGE),
             )
-            for n, output, error_code in rows:  # noqa: B007  the last n is where the next page begins
-                yield Fate(output, error_code)
+            for n, output, error_code, state in rows:  # noqa: B007  the last n is where the next page begins
+                yield Fate(output, error_code, ImageState(state))
             if len(rows) < _PAGE:
                 return
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Image, Job, JobKind, Source, Trial
-    from imagemill.db import Claim
+    from imagemill.core.job import Image, Job, JobKind, Profile, Source, Trial
+    from imagemill.core.sheet import Row
+    from imagemill.db import Claim, Fate
 
 __all__ = [
     "Accepted",
@@ -64,20 +65,21 @@ class Pipeline:
         self.verbs = Verbs(parts, perform)
         self._sweeper = Sweeper(parts)
 
-    def intake(self, kind: JobKind = "sheet", *, is_new: bool = True) -> Intake:
+    def intake(self, kind: JobKind = "sheet", *, is_new: bool = True, profile: Profile | None = None) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
 
-        Images that wait keep a new job out, but not one that may be continued (`is_new` false).
+        Images that wait keep a new job out, but not one that may be continued (`is_new` false). `profile` says what the
+        sheet must be, and how the job's callbacks look.
         """
         with ExitStack() as place:
             self._admission.enter(place, is_new=is_new)
-            return Intake(self._parts, self._perform, place, kind)
+            return Intake(self._parts, self._perform, place, kind, profile)
 
-    def image_intake(self) -> ImageIntake:
+    def image_intake(self, profile: Profile | None = None) -> ImageIntake:
         """Begin to accept images themselves; refused as `intake` refuses."""
         with ExitStack() as place:
             self._admission.enter(place, is_new=True)
-            return ImageIntake(self._parts, self._perform, place, "images")
+            return ImageIntake(self._parts, self._perform, place, "images", profile)
 
     def remote_sheet(self, url: str) -> Iterator[bytes]:
         """Return the bytes of a sheet that lies elsewhere; RequestError where it cannot be had."""
@@ -157,6 +159,10 @@ class Pipeline:
     def output_sheet(self, job: Job, *, partial: bool = False) -> Iterator[bytes]:
         """Return the same sheet with one column more, in pieces."""
         return sheets.output_sheet(self._parts, job, partial=partial)
+
+    def rows(self, job: Job) -> Iterator[tuple[Row, list[Fate]]]:
+        """Return the rows of a job's sheet, each with what has become of its addresses so far."""
+        return sheets.rows_of(self._parts, job)
 
     def archive(self, job: Job, *, partial: bool = False) -> Iterator[bytes]:
         """Return all pictures of a job as one ZIP file, in pieces."""

@@ -14,6 +14,7 @@ import msgspec
 from imagemill.core import retry
 from imagemill.core.errors import IllegalTransitionError, NotFoundError
 from imagemill.core.job import Trial, with_links
+from imagemill.core.profiles import CALLBACKS
 from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify
 from imagemill.webhook import headers_of
@@ -40,7 +41,10 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
         body = _body(parts, delivery)
     except NotFoundError:
         return []  # the job was deleted in this moment, and its callbacks with it
-    attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, body, now)
+    if delivery.profile == "csv-api" and parts.settings.compat.callback_get:
+        attempt = parts.caller.get(delivery.url, delivery.secret, delivery.uid, now)
+    else:
+        attempt = parts.caller.post(delivery.url, delivery.secret, delivery.uid, body, now)
     state, wait_s = _outcome(delivery, attempt)
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
     record = partial(parts.store.record_attempt, delivery, attempt, state=state, next_attempt_at=next_attempt_at)
@@ -83,17 +87,21 @@ def _outcome(delivery: Delivery, attempt: Attempt) -> tuple[str, float | None]:
     if attempt.status is not None and 200 <= attempt.status < 300:
         return "delivered", None
     jitter = random.random()  # noqa: S311  jitter, not a secret
-    wait_s = retry.callback_after(delivery.attempts + 1, jitter, attempt.retry_after_s)
+    delays_s = retry.OLD_CALLBACK_DELAYS_S if delivery.profile in CALLBACKS else retry.CALLBACK_DELAYS_S
+    wait_s = retry.callback_after(delivery.attempts + 1, jitter, attempt.retry_after_s, delays_s=delays_s)
     return ("failed", None) if attempt.status == GONE or wait_s is None else ("pending", wait_s)
 
 
 def _body(parts: Parts, delivery: Delivery) -> bytes:
     job = with_links(parts.store.job(delivery.job_uid), parts.public_url())
+    at = datetime.fromtimestamp(round(delivery.created_at, 3), UTC)
+    if shape := CALLBACKS.get(delivery.profile):
+        return msgspec.json.encode(shape(job, at, parts.public_url()))
     links = job.links
     return msgspec.json.encode(
         {
             "type": delivery.event,
-            "timestamp": datetime.fromtimestamp(round(delivery.created_at, 3), UTC),
+            "timestamp": at,
             "data": {"job": job, "output_url": links and links.output, "report_url": links and links.report},
         }
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import keys
-from imagemill.core.job import Job, JobKind, Submission
+from imagemill.core.job import Job, JobKind, Profile, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.db import Key, KeyTaken, NewJob, Staging
 from imagemill.pipeline.estimate import estimated
@@ -33,6 +33,9 @@ IMAGES_HEADER: Final = b"Input Image Urls\r\n"
 _MAX_FAULTS: Final = 1_000
 _CHECK_BYTES: Final = 4 << 20
 """How often the disk is looked at while a sheet comes in."""
+_STRICT: Final = frozenset({"bip"})
+"""Profiles whose sheets must have every column, and a value in each cell of it (SHEETS.md)."""
+_ROLES: Final = ("serial", "product", "input")
 _GROWTH: Final = 3
 """Rows that were staged are ranked beside, written to the log, and from there to the database."""
 
@@ -64,9 +67,12 @@ class Intake:
         perform: Callable[[list[Step]], None],
         place: contextlib.ExitStack,
         kind: JobKind = "sheet",
+        profile: Profile | None = None,
     ) -> None:
         """Take over `place`, which is closed at the end."""
         self._kind: JobKind = kind
+        self._profile: Profile | None = profile
+        self._rules = rules(parts.settings, kind, profile)
         self._parts = parts
         self._perform = perform
         self._folder = parts.folders.spool / f"intake-{secrets.token_hex(8)}"
@@ -74,7 +80,7 @@ class Intake:
         self._path = self._folder / "sheet"
         self._file = self._path.open("xb")
         self._digest = hashlib.sha256()
-        self._reader = SheetReader(rules(parts.settings, kind))
+        self._reader = SheetReader(self._rules)
         self._staging = Staging(self._folder / "staging.db")
         self._unchecked_bytes = 0
         self._place = place.pop_all()
@@ -109,7 +115,7 @@ class Intake:
         try:
             self._stage(self._reader.close())
             self._check()
-            asked = self._with_callback(submission)
+            asked = msgspec.structs.replace(self._with_callback(submission), profile=self._profile)
             if continue_same and (same := self._parts.store.same_job(self._digest.hexdigest(), asked, owner)):
                 self._continue(same)
                 return self._accepted(same)
@@ -149,11 +155,11 @@ class Intake:
 
     def _check(self) -> None:
         faults, header = self._reader.faults, self._reader.header
-        if header is not None and "serial" in self._parts.settings.sheet.unique:
+        if header is not None and "serial" in self._rules.unique:
             for row, first, value in self._staging.repeated_serials(_MAX_FAULTS):
                 faults.add(duplicate_serial_fault(row, first, header, value))
         if faults.total:
-            raise SheetError(faults)
+            raise SheetError(faults, self._reader.names)
 
     def _with_callback(self, submission: Submission) -> Submission:
         section = self._parts.settings.callback
@@ -231,14 +237,19 @@ def images_row(url: str) -> bytes:
     return f'"{quoted}"\r\n'.encode()
 
 
-def rules(settings: Settings, kind: JobKind = "sheet") -> Rules:
-    """Return what a job's sheet must be, from the settings; ours has one address a cell, with commas and all."""
+def rules(settings: Settings, kind: JobKind = "sheet", profile: Profile | None = None) -> Rules:
+    """Return what a job's sheet must be, from the settings; ours has one address a cell, with commas and all.
+
+    A profile only demands more: how a sheet is read does not depend on it, so the output needs not know it.
+    """
     section = settings.sheet
     if kind == "images":
         return Rules(has_lists=False, max_rows=settings.max_rows, max_cell_chars=section.max_cell_chars)
+    is_strict = profile in _STRICT
     return Rules(
-        required=section.required,
-        unique=section.unique,
+        required=_ROLES if is_strict else section.required,
+        require_values=("input",) if is_strict else (),
+        unique=("serial",) if is_strict else section.unique,
         max_rows=settings.max_rows,
         max_urls_per_cell=settings.max_urls_per_cell,
         max_cell_chars=section.max_cell_chars,

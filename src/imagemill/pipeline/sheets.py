@@ -61,21 +61,34 @@ def report(parts: Parts, job: Job) -> Iterator[bytes]:
     return batched(_report_lines(parts, job), _WRITE_BYTES)
 
 
+def rows_of(parts: Parts, job: Job) -> Iterator[tuple[Row, list[Fate]]]:
+    """Return the rows of a job's sheet, each with what has become of its addresses so far."""
+    for _, rows in _read_again(parts, input_path(parts, job), job):
+        yield from (pair for pair in rows if not pair[0].is_blank)
+
+
 def _output_lines(parts: Parts, path: Path, job: Job) -> Iterator[bytes]:
     submission = parts.store.submission(job.id)
-    fates = parts.store.fates(job.id)
-    reader = SheetReader(_without_limits(rules(parts.settings, job.kind)))
     is_begun = False
-    for rows in _chunks(path, reader):
+    for reader, rows in _read_again(parts, path, job):
         writer = _writer(reader, submission)  # anew: one late letter may tell that the sheet is Windows-1252
         if not is_begun:
             yield writer.head()
             is_begun = True
-        for row in rows:
-            here = [_next(fates, job) for _ in row.urls]
+        for row, here in rows:
             links = [parts.link(fate.output) if fate.output else "" for fate in here]
             yield writer.row(row, links, [fate.error_code or "" for fate in here])
-    if not is_begun or next(fates, None) is not None:
+    if not is_begun:
+        raise _mismatch(job)
+
+
+def _read_again(parts: Parts, path: Path, job: Job) -> Iterator[tuple[SheetReader, list[tuple[Row, list[Fate]]]]]:
+    """Read the kept sheet beside what became of each of its places."""
+    fates = parts.store.fates(job.id)
+    reader = SheetReader(_without_limits(rules(parts.settings, job.kind)))
+    for rows in _chunks(path, reader):
+        yield reader, [(row, [_next(fates, job) for _ in row.urls]) for row in rows]
+    if next(fates, None) is not None:
         raise _mismatch(job)
 
 

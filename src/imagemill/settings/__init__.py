@@ -8,6 +8,7 @@ from imagemill.settings.listing import Described, as_toml, describe
 from imagemill.settings.loading import Loaded, load
 from imagemill.settings.sections import (
     CallbackSettings,
+    CompatSettings,
     EstimateSettings,
     FetchSettings,
     ImageSettings,
@@ -18,6 +19,7 @@ from imagemill.settings.sections import (
 
 __all__ = [
     "CallbackSettings",
+    "CompatSettings",
     "Described",
     "EstimateSettings",
     "FetchSettings",

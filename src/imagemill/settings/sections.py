@@ -30,6 +30,9 @@ Format = Annotated[
     str, Meta(pattern=r"^(jpeg|png|webp|gif|bmp|tiff)$", extra={"accepts": "jpeg, png, webp, gif, bmp, tiff"})
 ]
 Role = Annotated[str, Meta(pattern=r"^(serial|product|input)$", extra={"accepts": "serial, product, input"})]
+Service = Annotated[
+    str, Meta(pattern=r"^(bip|csv-api|thumbnails|image-api)$", extra={"accepts": "bip, csv-api, thumbnails, image-api"})
+]
 Where = Annotated[
     str,
     Meta(
@@ -165,6 +168,18 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.url is not None and self.url.startswith("s3://")
 
 
+class CompatSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `compat`: clients of old services."""
+
+    profiles: Annotated[tuple[Service, ...], Meta(description="old services whose clients are answered")] = (
+        "bip",
+        "csv-api",
+        "thumbnails",
+        "image-api",
+    )
+    callback_get: Annotated[bool, Meta(description="csv-api calls back by a bare GET instead of a POST")] = False
+
+
 class EstimateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `estimate`: saying beforehand what a sheet would cost."""
 
@@ -224,3 +239,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sheet: SheetSettings = SheetSettings()
     estimate: EstimateSettings = EstimateSettings()
     storage: StorageSettings = StorageSettings()
+    compat: CompatSettings = CompatSettings()

@@ -47,15 +47,16 @@ class Faults:
 
 
 class SheetError(ImagemillError):
-    """The sheet is refused: `faults` are the first ones, `total` is how many there are."""
+    """The sheet is refused: `faults` are the first ones, `total` is how many there are; `names` is its header."""
 
     code = "invalid_sheet"
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, names: tuple[str, ...] = ()) -> None:
         many = "1 fault: correct it" if faults.total == 1 else f"{faults.total} faults: correct them"
         super().__init__(f"the sheet has {many} and send it again")
         self.faults = faults.listed
         self.total = faults.total
+        self.names = names
 
 
 def shown(text: str) -> str:

@@ -82,7 +82,7 @@ def aliases(rules: Rules) -> dict[str, tuple[str, ...]]:
 
 def header_of(raw: str, end: str, fields: list[str], rules: Rules) -> tuple[Header | None, list[Fault]]:
     """Return the header, None where there is no column to read addresses from, and what is wrong with it."""
-    names = tuple(field.strip().strip('"\ufeff').strip() for field in fields)
+    names = names_of(fields)
     if len(names) > MAX_COLUMNS:
         message = f"the sheet has {len(names)} columns, {MAX_COLUMNS} are allowed: remove some"
         return None, [Fault(HEADER_ROW, MAX_COLUMNS + 1, shown(names[MAX_COLUMNS]), "too_many_columns", message)]
@@ -97,6 +97,11 @@ def header_of(raw: str, end: str, fields: list[str], rules: Rules) -> tuple[Head
         return None, faults
     places = (columns[role] for role in ("serial", "product", "output", "errors"))
     return Header(raw, end, names, index, *places), faults
+
+
+def names_of(fields: list[str]) -> tuple[str, ...]:
+    """Return the names of columns as people read them."""
+    return tuple(field.strip().strip('"\ufeff').strip() for field in fields)
 
 
 def _columns(names: tuple[str, ...], rules: Rules) -> dict[str, int | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from imagemill.core.sheet.dialect import Dialect
 from imagemill.core.sheet.encoding import BINARY_REFUSED, DAMAGE, Decoder
 from imagemill.core.sheet.faults import Fault, Faults, SheetError, shown
-from imagemill.core.sheet.header import HEADER_ROW, Header, bad_encoding, header_of
+from imagemill.core.sheet.header import HEADER_ROW, Header, bad_encoding, header_of, names_of
 from imagemill.core.sheet.lines import Lines
 from imagemill.core.sheet.opening import Opening
 from imagemill.core.sheet.records import Record, Records
@@ -41,6 +41,11 @@ class SheetReader:
         """The dialect as far as it is known; for good after `close`."""
         opening = self._opening
         return Dialect(self._decoder.encoding, self._decoder.bom, opening.grammar.delimiter, opening.preamble)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the first row, also where they are refused."""
+        return names_of(self._opening.fields)
 
     @property
     def rows(self) -> int:
