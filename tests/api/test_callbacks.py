@@ -12,8 +12,9 @@ import pytest
 from imagemill.core.job import Attempt
 from imagemill.pipeline import Notify
 from imagemill.webhook import sign
-from tests.api.conftest import READER, SUBMITTER, Site
+from tests.api.conftest import READER, SHEET, SUBMITTER, Site
 from tests.origin import Origin
+from tests.outbound.hostile import METADATA
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -117,3 +118,17 @@ def test_a_trial_goes_only_where_callbacks_may(client: httpx.Client, url: str) -
 def test_trying_needs_more_than_reading(site: Site) -> None:
     with site.client(READER) as client:
         assert client.post("/api/v1/callbacks/test", json={"url": "http://127.0.0.1:9/"}).status_code == 403
+
+
+def test_the_inside_is_shut_at_each_door(fresh: Site) -> None:
+    """Hostile addresses as a job's callback, in a trial, and as a sheet's; the site of the tests allows loopback."""
+    with fresh.client() as client:
+        for url in METADATA:
+            trial = client.post("/api/v1/callbacks/test", json={"url": url})
+            assert (trial.status_code, trial.json()["errors"][0]["field"]) == (422, "callback_url"), url
+            fields = {"callback_url": url}
+            job = client.post("/api/v1/jobs", files={"file": ("a.csv", SHEET)}, data=fields)
+            assert (job.status_code, job.json()["errors"][0]["field"]) == (422, "callback_url"), url
+            sheet = client.post("/api/v1/jobs", json={"sheet_url": url})
+            assert (sheet.status_code, sheet.json()["errors"][0]["field"]) == (422, "sheet_url"), url
+        assert client.get("/api/v1/jobs").json()["jobs"] == []
