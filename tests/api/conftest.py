@@ -18,6 +18,7 @@ from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
 from imagemill.fetch import Fetcher
+from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room, Step, Work
 from imagemill.pool import Pool
 from imagemill.settings import CallbackSettings, Settings
@@ -38,6 +39,7 @@ class Site:
     store: Store
     storage: Storage
     steps: list[Step] = field(default_factory=list)
+    meters: Meters = field(default_factory=Meters)
     closing: threading.Event = field(default_factory=threading.Event)
     ready: dict[str, str | bool] = field(default_factory=lambda: {"database": True, "disk": "ok"})
 
@@ -100,6 +102,7 @@ def below(site: Site, settings: Settings, fetcher: Fetcher) -> Parts:
         room=Room((site.folders.root,), settings.disk_reserve_mb),
         outage=Outage(site.storage),
         leases=Leases(site.store),
+        meters=site.meters,
         public_url=lambda: site.url,
         link=f"{site.url}/images/{{}}".format,
     )
@@ -136,6 +139,8 @@ def running(
         link=under.link,
         public_url=under.public_url,
         closing=site.closing,
+        meters=site.meters,
+        queue_depth=lambda: len(site.steps),
     )
     with contextlib.ExitStack() as stack:
         stack.callback(store.close)

@@ -245,7 +245,8 @@ def test_neither_a_job_nor_a_list_reads_images(store: Store, state: JobState) ->
     sql = f"EXPLAIN QUERY PLAN {_JOBS} WHERE {conditions} ORDER BY id DESC LIMIT 50"
     plan = [line[3] for line in store._rows(sql, params)]
     assert plan[0] == "SEARCH job USING INTEGER PRIMARY KEY (rowid<?)"
-    assert plan[1:] == ["SEARCH tally USING INTEGER PRIMARY KEY (rowid=?)"]
+    asked = {line for line in plan[1:] if not line.startswith("SCALAR SUBQUERY")}
+    assert asked <= {"SEARCH tally USING INTEGER PRIMARY KEY (rowid=?)", "SCAN pause"}
 
 
 def test_a_list_goes_on_right_while_jobs_come_and_go_and_change(store: Store, seeds: Seeds) -> None:

@@ -85,7 +85,7 @@ def test_put_off_is_not_an_attempt(store: Store, seeds: Seeds) -> None:
 def test_a_host_is_given_up_in_one_stroke(store: Store, seeds: Seeds, job: Seeded) -> None:
     taken = claim(store, job, Doors(only=(A,)), most=1)
     assert taken is not None
-    assert store.give_up_host(job.id, A, GIVEN_UP) is None
+    assert store.give_up_host(job.id, A, GIVEN_UP)[1] is None
     images = store.images(job.uid, None, 50, None)[0]
     assert Counter(image.state for image in images) == {"pending": 8, "failed": 3, "running": 1}
     lost = [image for image in images if image.state == "failed"]
@@ -97,12 +97,12 @@ def test_a_host_is_given_up_in_one_stroke(store: Store, seeds: Seeds, job: Seede
 def test_giving_up_the_last_host_ends_the_job_and_tells(store: Store, seeds: Seeds) -> None:
     job = seeds.images(7_000, Submission(callback_url="http://caller/end", callback_secret="quiet"))
     taken = seeds.claim(job, 1)
-    assert store.give_up_host(job.id, A, GIVEN_UP) is None
+    assert store.give_up_host(job.id, A, GIVEN_UP)[1] is None
     ended = store.record_images(taken, [failed(1)])
     assert ended is not None
     other = seeds.images(3, Submission(callback_url="http://caller/end", callback_secret="quiet"))
-    assert store.give_up_host(other.id, A, GIVEN_UP) == ended + 1
-    assert store.give_up_host(other.id, A, GIVEN_UP) is None
+    assert store.give_up_host(other.id, A, GIVEN_UP)[1] == ended + 1
+    assert store.give_up_host(other.id, A, GIVEN_UP) == (0, None)
     assert store.job(other.uid).state is JobState.FAILED
 
 

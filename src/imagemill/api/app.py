@@ -24,6 +24,7 @@ from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
 from imagemill.api.rates import Rates
+from imagemill.api.system import metrics, pause_system, resume_system, show_system
 from imagemill.api.tokens import create_token, list_tokens, revoke_token
 from imagemill.api.verbs import cancel_job, delete_job, pause_job, resume_job, retry_job
 
@@ -57,6 +58,9 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     delete_image,
     download_original,
     find_output,
+    show_system,
+    pause_system,
+    resume_system,
 ]
 """Everything under /api/v1."""
 
@@ -70,7 +74,7 @@ def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
     published = Published(parts.storage)
     guarded = Router(
         "/",
-        route_handlers=[Router("/api/v1", route_handlers=ROUTES, tags=["jobs"]), *others],
+        route_handlers=[Router("/api/v1", route_handlers=ROUTES, tags=["jobs"]), metrics, *others],
         middleware=[_authentication(parts, rates)],
         guards=[demand_scope],
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
@@ -90,7 +94,7 @@ def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Gate(app.asgi_handler, published, parts.settings, rates)
+    app.asgi_handler = Gate(app.asgi_handler, published, parts, rates)
     return app
 
 

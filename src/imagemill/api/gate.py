@@ -9,6 +9,7 @@ than sending one.
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,9 +18,11 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
+from imagemill.api.parts import Parts
 from imagemill.api.problems import send_problem
 from imagemill.api.rates import Rates, address_of
 from imagemill.core.errors import ForbiddenError, TooManyRequestsError
+from imagemill.metrics import Meters
 from imagemill.settings import Settings
 
 IMAGES: Final = "/images/"
@@ -33,6 +36,8 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
 )
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+_GONE: Final = 499
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
 _ORIGIN_HEADERS: Final = frozenset({b"host", b"origin", b"sec-fetch-site"})
@@ -67,11 +72,12 @@ class Hosts:
 class Gate:
     """The ASGI application around Litestar's."""
 
-    def __init__(self, app: ASGIApp, published: ASGIApp, settings: Settings, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, published: ASGIApp, parts: Parts, rates: Rates) -> None:
         self._app = app
         self._published = published
         self._rates = rates
-        self._hosts = Hosts(settings)
+        self._meters = parts.meters
+        self._hosts = Hosts(parts.settings)
         self._known: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +85,13 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        watch = Watch(scope, send, self._meters)
+        try:
+            await self._answer(scope, receive, watch.send)
+        finally:
+            watch.note()
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
             self._check(scope)
         except (HTTPException, ForbiddenError, TooManyRequestsError) as refusal:
@@ -123,6 +136,33 @@ class Gate:
             if len(self._known) < 100:
                 self._known.add(hosts[0])
         return True
+
+
+class Watch:
+    """Measures one request for /metrics: by its route's template, never by what is filled in."""
+
+    def __init__(self, scope: HTTPScope, send: Send, meters: Meters) -> None:
+        self._scope = scope
+        self._send = send
+        self._meters = meters
+        self._began_s = time.monotonic()
+        self._path = scope["path"]
+        self._status = _GONE
+        self._took_s = 0.0
+
+    async def send(self, message: Message) -> None:
+        """Pass on, looking at the head."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._took_s = time.monotonic() - self._began_s
+        await self._send(message)
+
+    def note(self) -> None:
+        """Count the request, which is over; one that was never answered has the status 499, as nginx calls it."""
+        route = f"{IMAGES}{{name}}" if self._path.startswith(IMAGES) else self._scope.get("path_template") or "other"
+        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
+        self._meters.requests.add(method, route, str(self._status))
+        self._meters.request_s.observe(self._took_s or time.monotonic() - self._began_s, route)
 
 
 class Exchange:

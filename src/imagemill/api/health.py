@@ -1,5 +1,6 @@
 """Is it alive, and can it take work? For load balancers, systemd and people; no token needed."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -38,11 +39,16 @@ def healthz() -> Alive:
 )
 def readyz(parts: GivenParts) -> Response[Readiness]:
     """Ask each part."""
-    found = {name: _word(answer) for name, answer in parts.readiness().items()}
+    found = spoken(parts.readiness())
     readiness = Readiness(all(word == "ok" for word in found.values()), found)
     if readiness.ready:
         return Response(readiness, status_code=200)
     return Response(readiness, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def spoken(answers: Mapping[str, str | bool]) -> dict[str, str]:
+    """Return what each part says, in words."""
+    return {name: _word(answer) for name, answer in answers.items()}
 
 
 def _word(answer: str | bool) -> str:  # noqa: FBT001 - what a part answers

@@ -53,6 +53,7 @@ _REFUSALS: Final = {
     503: ("no_room", "The disk is low or the queue is full: come again after `Retry-After` seconds."),
 }
 
+_NOT_PUBLIC: Final = ("/api/", "/metrics")
 _PUBLIC: Final[dict[str, Any]] = {"security": []}
 
 
@@ -159,6 +160,15 @@ class OriginalOperation(Operation):
         self.responses = {**(self.responses or {}), "200": answer}
 
 
+@dataclass
+class MetricsOperation(Operation):
+    """Documents what Prometheus reads as what it is: text/plain."""
+
+    def __post_init__(self) -> None:
+        """Replace the successful answer."""
+        self.responses = {**(self.responses or {}), "200": _file("text/plain", "The numbers.")}
+
+
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
     """Return the configuration: one page, no CDN."""
     bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")
@@ -173,6 +183,7 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
             Tag(name="jobs", description="Submit sheets, watch them, fetch what came out."),
             Tag(name="callbacks", description="How the end of a job is told."),
             Tag(name="tokens", description="Who may call."),
+            Tag(name="system", description="How the work is going, and its pause."),
         ],
         path="/docs",
         render_plugins=[page],
@@ -199,7 +210,9 @@ def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
         "responses": answers,
     }
     paths = {
-        path: operations if path.startswith("/api/") else {name: each | _PUBLIC for name, each in operations.items()}
+        path: operations
+        if path.startswith(_NOT_PUBLIC)
+        else {name: each | _PUBLIC for name, each in operations.items()}
         for path, operations in (schema["paths"] | {"/images/{name}": {"get": operation}}).items()
     }
     return schema | {"paths": paths}

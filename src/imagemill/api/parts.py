@@ -1,10 +1,12 @@
 """What the web application is given by the composition root; it constructs nothing of this itself."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from imagemill.db import Store
+from imagemill.metrics import Meters
 from imagemill.pipeline import Pipeline
 from imagemill.settings import Settings
 from imagemill.storage import Storage
@@ -17,7 +19,8 @@ class Parts:
     `public_url` is where others reach us, without a final slash; `link` turns a stored output's name into its address.
     `readiness` names each part and says True (or "ok") when it can work, else False or a sentence. An upload is timed
     out when no byte of it came for `body_timeout_s` seconds. Streams without an end of their own end when `closing` is
-    set.
+    set. `meters` are those of the pipeline. The appliance started at `started_at`, seconds since 1970, which was
+    `started_s` on the monotonic clock.
     """
 
     settings: Settings
@@ -28,4 +31,8 @@ class Parts:
     link: Callable[[str], str] = "/images/{}".format
     public_url: Callable[[], str] = str
     body_timeout_s: float = 30.0
+    meters: Meters = field(default_factory=Meters)
+    queue_depth: Callable[[], int] = int
+    started_at: float = field(default_factory=time.time)
+    started_s: float = field(default_factory=time.monotonic)
     closing: threading.Event = field(default_factory=threading.Event)

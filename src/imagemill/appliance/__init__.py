@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -15,6 +16,7 @@ from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine, sandbox
+from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
@@ -56,6 +58,8 @@ class Appliance:
         self._works = works
         self._stack = contextlib.ExitStack()
         self._port = settings.port
+        self.started_at, self.started_s = time.time(), time.monotonic()
+        self.meters = Meters()
         self.folders = Folders(root=Path(settings.data_dir).absolute())
 
     def __enter__(self) -> Self:
@@ -87,7 +91,7 @@ class Appliance:
         stack.callback(self.store.close)
         stack.callback(self.store.release_leases)
         self.storage = storage_of(settings.storage, folders.outputs)
-        self._outage = Outage(self.storage)
+        self._outage = Outage(self.storage, meters=self.meters)
         self._outage.begin()
         self.token = first_token(self.store, folders)
         hosts = Hosts(rules(settings.fetch, settings.threads))
@@ -137,6 +141,7 @@ class Appliance:
             storage=self.storage,
             originals=LocalStorage(folders.sources, folders.spool),
             hosts=hosts,
+            meters=self.meters,
             fetcher=fetcher,
             pool=self._pool,
             caller=Caller(settings.callback, settings.fetch.user_agent),

@@ -49,6 +49,10 @@ class Web:
                 readiness=appliance.readiness,
                 link=appliance.link,
                 public_url=lambda: appliance.public_url,
+                meters=appliance.meters,
+                queue_depth=appliance.queue.depth,
+                started_at=appliance.started_at,
+                started_s=appliance.started_s,
             ),
             compat.routers(appliance.settings.compat),
         )

@@ -205,15 +205,16 @@ class Images(Jobs, Lanes, Validators):
             [(*_wrong(record)[1:], record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
         )
 
-    def give_up_host(self, job_id: int, host: int, error: ErrorInfo) -> int | None:
-        """Fail what waits for a host in a job; return the callback that is due, where that was the last of it.
+    def give_up_host(self, job_id: int, host: int, error: ErrorInfo) -> tuple[int, int | None]:
+        """Fail what waits for a host in a job; return how many images, and the callback that is due, if any.
 
         A few thousand images at a time, so that others can write in between.
         """
-        while self.fail_lane(job_id, host, error.code, error.message):
-            pass
+        failed = 0
+        while more := self.fail_lane(job_id, host, error.code, error.message):
+            failed += more
         with self._transaction():
-            return self._finish_job(job_id)
+            return failed, self._finish_job(job_id)
 
     def _release(self, claim: Claim, returned: Iterable[int]) -> None:
         # An interrupted attempt is not counted: the image goes back as it came.

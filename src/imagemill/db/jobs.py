@@ -19,25 +19,30 @@ if TYPE_CHECKING:
 
 _TALLY = f"{', '.join(ImageState)}, source_bytes, output_bytes"
 
-_JOBS = (
-    "SELECT id, uid, kind, name, owner, priority, submission, sheet_rows, places, images,"
-    f" created_at, started_at, finished_at, paused_at, cancelled_at, expires_at, {_TALLY}"
-    " FROM job JOIN tally ON tally.job_id = job.id"
-)
-
 IS_OPEN = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('pending', 'running'))"
 IS_DONE = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state = 'done')"
 IS_MISSING = "EXISTS (SELECT 1 FROM image WHERE job_id = job.id AND state IN ('failed', 'cancelled'))"
 
-IS_WORKED = "finished_at IS NULL AND paused_at IS NULL AND cancelled_at IS NULL"
+_ALL_PAUSED = "EXISTS (SELECT 1 FROM pause)"
+
+IS_WORKED = f"finished_at IS NULL AND paused_at IS NULL AND cancelled_at IS NULL AND NOT {_ALL_PAUSED}"
 """Images of such a job are claimed."""
+
+_IS_PAUSED = f"(paused_at IS NOT NULL OR {_ALL_PAUSED})"
+"""Nothing of such a job goes on, because of itself or of everything; verbs look at the job's own pause."""
+
+_JOBS = (
+    "SELECT id, uid, kind, name, owner, priority, submission, sheet_rows, places, images,"
+    f" created_at, started_at, finished_at, {_IS_PAUSED}, cancelled_at, expires_at, {_TALLY}"
+    " FROM job JOIN tally ON tally.job_id = job.id"
+)
 
 # The same derivation as core.states.job_state, for filtering; a test holds the two against each other.
 # It reads the tally, which is for showing; what is done to a job is decided by its images.
 _STATE_IS: dict[JobState, str] = {
-    JobState.PENDING: "pending + running > 0 AND paused_at IS NULL AND started_at IS NULL",
-    JobState.PROCESSING: "pending + running > 0 AND paused_at IS NULL AND started_at IS NOT NULL",
-    JobState.PAUSED: "pending + running > 0 AND paused_at IS NOT NULL",
+    JobState.PENDING: f"pending + running > 0 AND NOT {_IS_PAUSED} AND started_at IS NULL",
+    JobState.PROCESSING: f"pending + running > 0 AND NOT {_IS_PAUSED} AND started_at IS NOT NULL",
+    JobState.PAUSED: f"pending + running > 0 AND {_IS_PAUSED}",
     JobState.CANCELLED: "pending + running = 0 AND cancelled_at IS NOT NULL",
     JobState.COMPLETED: "pending + running = 0 AND cancelled_at IS NULL AND failed + cancelled = 0",
     JobState.PARTIAL: "pending + running = 0 AND cancelled_at IS NULL AND failed + cancelled > 0 AND done > 0",
@@ -208,7 +213,7 @@ class Jobs(Repeats):
 
     def _job(self, row: tuple[Any, ...]) -> Job:
         (job_id, uid, kind, name, owner, priority, submission, sheet_rows, places, images) = row[:10]
-        created_at, started_at, finished_at, paused_at, cancelled_at, expires_at = row[10:16]
+        created_at, started_at, finished_at, is_paused, cancelled_at, expires_at = row[10:16]
         counts, (source_bytes, output_bytes) = _counts(row[16:]), row[-2:]
         asked = _decode(submission)
         return Job(
@@ -219,7 +224,7 @@ class Jobs(Repeats):
             priority=priority,
             recipe=asked.recipe,
             state=job_state(
-                counts, started=started_at is not None, paused=paused_at is not None, cancelled=cancelled_at is not None
+                counts, started=started_at is not None, paused=bool(is_paused), cancelled=cancelled_at is not None
             ),
             counts=Counts(
                 rows=sheet_rows, images=places, unique=images, **{str(state): n for state, n in counts.items()}

@@ -142,6 +142,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE job ADD COLUMN profile TEXT",
         "CREATE INDEX job_profile ON job (profile, id) WHERE profile IS NOT NULL",
     ),
+    (
+        # At most one row: while it is there, nothing is claimed.
+        "CREATE TABLE pause (id INTEGER PRIMARY KEY CHECK (id = 1), paused_at REAL NOT NULL)",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from imagemill.pipeline.sheets import batched
 from imagemill.pipeline.steps import Notify, Step, Sweep, Work
 from imagemill.pipeline.sweep import Sweeper
 from imagemill.pipeline.verbs import Verbs
+from imagemill.pipeline.vitals import Vitals, vitals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ __all__ = [
     "Step",
     "Sweep",
     "Verbs",
+    "Vitals",
     "Work",
     "batched",
     "images_sheet",
@@ -94,6 +96,10 @@ class Pipeline:
     def pressure(self) -> str | None:
         """Return what keeps a new job out beside the disk, in words for an operator; None when nothing does."""
         return self._admission.pressure()
+
+    def vitals(self) -> Vitals:
+        """Return how the work is going, in numbers."""
+        return vitals(self._parts)
 
     def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
         """Take some images of a job under a lease."""

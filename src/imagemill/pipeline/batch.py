@@ -92,7 +92,8 @@ class Batch:
         """Download one source; ImageError where that fails, NoRoom where it cannot be kept."""
         started = time.monotonic()
         try:
-            fetched = self._fetched(image.url)
+            with self._parts.meters.stages.timed("fetch"):
+                fetched = self._fetched(image.url)
         except ImageError as error:
             if full := self._for_want_of_room(error):
                 raise full from error
@@ -209,7 +210,8 @@ class Batch:
             return
         recipe, every = self._taken.submission.recipe, self._parts.settings.image.ssim_every
         sample = [number for number, fetched in enumerate(unknown) if keys.is_sampled(fetched.sha256, every)]
-        results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe, sample)
+        with self._parts.meters.stages.timed("compress"):
+            results = self._parts.pool.compress_all([fetched.data for fetched in unknown], recipe, sample)
         try:
             for fetched, result in zip(unknown, results, strict=True):
                 made[fetched.sha256] = self._with_original(fetched, self._stored(fetched, result))
@@ -245,7 +247,8 @@ class Batch:
 
     def _put(self, fetched: Fetched, made: Made) -> Output:
         key = keys.output_key(fetched.sha256, self._taken.fingerprint, made.name)
-        with self._storing("outputs", keys.file_name(key, made.format)) as name:
+        stored = keys.file_name(key, made.format)
+        with self._parts.meters.stages.timed("put"), self._storing("outputs", stored) as name:
             self._parts.storage.adopt(name, Path(made.path))
         return Output(made.name, key, made.size, made.format, made.width, made.height)
 

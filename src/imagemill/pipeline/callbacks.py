@@ -49,6 +49,7 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
     record = partial(parts.store.record_attempt, delivery, attempt, state=state, next_attempt_at=next_attempt_at)
     patiently(parts, record)
+    parts.meters.callbacks.add("retried" if state == "pending" else state)
     return [] if wait_s is None else [Notify(delivery_id, delay_s=wait_s)]
 
 

@@ -17,6 +17,7 @@ from imagemill.db import Doors, Record, StoreError
 from imagemill.pipeline.batch import Batch, NoRoom
 from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify, Work
+from imagemill.pipeline.tidings import tell_given_up, tell_recorded
 from imagemill.pool import PoolClosed
 
 if TYPE_CHECKING:
@@ -78,8 +79,9 @@ def compress(parts: Parts, taken: Claim) -> list[Step]:
 def _give_up(parts: Parts, host: str, why: ImageError) -> list[Step]:
     """Fail what waits for a host that is given up, in every job there is; return the callbacks that follow."""
     error = ErrorInfo(code=why.image_code, message=why.detail)
-    ended = (parts.store.give_up_host(job.id, host_number(host), error) for job in parts.store.open_jobs())
-    return [Notify(delivery) for delivery in ended if delivery is not None]
+    ended = [parts.store.give_up_host(job.id, host_number(host), error) for job in parts.store.open_jobs()]
+    tell_given_up(parts, sum(failed for failed, _ in ended), why)
+    return [Notify(delivery) for _, delivery in ended if delivery is not None]
 
 
 def _more(parts: Parts, job_id: int, priority: int | None) -> list[Step]:
@@ -191,8 +193,10 @@ class _Hand:
 
     def _record(self, returned: list[int]) -> None:
         taken, records, store = self._taken, self._records, self._parts.store
-        delivery = patiently(self._parts, lambda: store.record_images(taken, records, returned))
+        with self._parts.meters.stages.timed("record"):
+            delivery = patiently(self._parts, lambda: store.record_images(taken, records, returned))
         self._records, self._recorded_at = [], time.monotonic()
+        tell_recorded(self._parts, records)
         if delivery is not None:
             self.notify.append(Notify(delivery))
 

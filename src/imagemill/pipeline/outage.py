@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from imagemill.core.errors import StartError
+from imagemill.metrics import Meters
 from imagemill.storage import StorageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ ASK_EVERY_S: Final = 5.0
 class Outage:
     """What is known of the storage's state; learned from failures, and by trying to store something (`check`)."""
 
-    def __init__(self, storage: Storage, ask_every_s: float = ASK_EVERY_S) -> None:
+    def __init__(self, storage: Storage, ask_every_s: float = ASK_EVERY_S, meters: Meters | None = None) -> None:
         self._storage = storage
+        self._meters = meters or Meters()
         self._ask_every_s = ask_every_s
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
@@ -80,6 +82,7 @@ class Outage:
     def _note(self, sentence: str | None) -> None:
         self._asked_at = time.monotonic()
         if sentence and not self._sentence:
+            self._meters.outages.add()
             log.warning("nothing can be stored, work pauses: %s", sentence)
         elif self._sentence and not sentence:
             log.warning("the storage works again, work goes on")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imagemill.hosts import Hosts
+from imagemill.metrics import Meters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class Parts:
     `public_url` is where the API is reached from outside, without a final slash; `link` makes the address of a stored
     output from its name; `originals` has the sources that are kept (`core.keys.source_name`). `hosts` is what the
     fetcher keeps to. `sweeps` where the storage is ours alone, so that files nobody speaks of may be removed.
-    `stopping` is set when images in hand are to be given back.
+    `meters` counts. `stopping` is set when images in hand are to be given back.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Parts:
     link: Callable[[str], str]
     clock: Callable[[], float] = time.time
     hosts: Hosts = field(default_factory=Hosts)
+    meters: Meters = field(default_factory=Meters)
     stopping: threading.Event = field(default_factory=threading.Event)
     sweeps: bool = False
 

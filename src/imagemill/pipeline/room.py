@@ -30,7 +30,7 @@ class Room:
 
     def __init__(self, folders: Sequence[Path], reserve_mb: int) -> None:
         self._folders = folders
-        self._reserve_bytes = reserve_mb * _MIB
+        self.reserve_bytes = reserve_mb * _MIB
         self._full_until = 0.0
 
     def shortage(self, more_bytes: int = 0) -> str | None:
@@ -39,13 +39,17 @@ class Room:
             return _NO_WRITE
         for folder in self._folders:
             free_bytes = shutil.disk_usage(folder).free
-            if free_bytes < self._reserve_bytes + more_bytes:
+            if free_bytes < self.reserve_bytes + more_bytes:
                 needed = f"{more_bytes // _MIB} MiB are needed and " if more_bytes else ""
                 return (
-                    f"disk: {free_bytes // _MIB} MiB free, {needed}{self._reserve_bytes // _MIB} MiB are kept in"
+                    f"disk: {free_bytes // _MIB} MiB free, {needed}{self.reserve_bytes // _MIB} MiB are kept in"
                     " reserve; free some space or lower disk_reserve_mb"
                 )
         return None
+
+    def free_bytes(self) -> int:
+        """Return the free bytes of the disk that has the fewest."""
+        return min(shutil.disk_usage(folder).free for folder in self._folders)
 
     def note_full(self) -> None:
         """Take a write's word for it that there is no room."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Verbs:
-    """Moves of whole jobs, by their public ids; `owner` is None for whoever may see all.
+    """Moves of whole jobs, or of all; jobs by their public ids, `owner` is None for whoever may see all.
 
     NotFoundError where there is no such job, IllegalTransitionError where its state does not allow the verb. Each may
     be said twice.
@@ -64,6 +64,15 @@ class Verbs:
         if sha256 and not self._parts.store.urls_of(image.job_id, keys.upload_url(sha256, "")):
             (self._parts.folders.uploads / image.job_id / sha256).unlink(missing_ok=True)
         self._perform([Sweep()])
+
+    def pause_all(self) -> None:
+        """Begin nothing more of any job until `resume_all`."""
+        self._parts.store.pause_all()
+
+    def resume_all(self) -> None:
+        """Go on with every job that is not paused itself."""
+        self._parts.store.resume_all()
+        self._perform([Work(job.id, job.priority) for job in self._parts.store.open_jobs()])
 
     def _working(self, uid: str, job: Accepted) -> Job:
         self._perform([Work(job.id, job.priority)])
