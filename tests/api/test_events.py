@@ -96,7 +96,7 @@ def test_images_are_told_as_they_end_and_a_broken_stream_goes_on(fresh: Site) ->
             "done",
             2,
         )
-        assert first.data["outputs"][0]["url"].startswith("/images/")
+        assert first.data["outputs"][0]["url"].startswith(f"{fresh.url}/images/")
     fresh.finish(failed=(2,))
     with watching(fresh, job, "?images=1", last=first.id) as stream:
         told = list(stream)

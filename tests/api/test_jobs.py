@@ -67,7 +67,7 @@ def test_images_are_in_the_order_of_the_sheet(site: Site, client: httpx.Client) 
         (3, 2, "a.jpg"),
     ]
     assert [image["state"] for image in images] == ["done", "failed", "done"]
-    assert images[0]["outputs"][0]["url"] == f"/images/{images[0]['outputs'][0]['key']}.jpg"
+    assert images[0]["outputs"][0]["url"] == f"{site.url}/images/{images[0]['outputs'][0]['key']}.jpg"
     assert images[1]["error"] == {"code": "http_status", "message": "the origin answered 404"}
     assert images[1]["outputs"] == []
     assert [image["ssim"] for image in images] == [0.99, None, 0.99]
