@@ -105,6 +105,8 @@ def close_files(libc: ctypes.CDLL, spool: Path) -> bool:
     try:
         for place in _libraries():
             _allow(libc, rules, place, _READ | _LIST)
+        if getattr(sys, "frozen", False):  # its modules lie in the program's own file, which is opened for each
+            _allow(libc, rules, Path(sys.executable), _READ)
         _allow(libc, rules, spool, (_READ | _LIST | _WRITE | _MAKE | _REMOVE | _TRUNCATE) & rights)
         return bool(libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
     finally:
