@@ -101,6 +101,19 @@ def test_a_bad_webhook_is_named(client: httpx.Client, url: str) -> None:
     assert (answer.status_code, answer.json()) == (422, refusal([error]))
 
 
+def test_a_body_that_is_no_form_is_told_in_its_shape(client: httpx.Client) -> None:
+    answer = client.post("/jobs", content=b"x", headers={"Content-Type": "multipart/form-data; boundary=b"})
+    message = "The body cannot be read as multipart/form-data."
+    assert (answer.status_code, answer.json()) == (422, {"success": False, "status": 422, "message": message})
+
+
+@pytest.mark.parametrize("field", [(None, b"\xff"), (None, b"x" * 70_000), ("hook.txt", b"http://shop.example/")])
+def test_a_webhook_that_cannot_be_read_is_no_webhook_left_out(client: httpx.Client, field: tuple[str, bytes]) -> None:
+    answer = client.post("/jobs", files={"file": ("a.csv", SHEET), "webhook": field})
+    error = {"type": "field", "msg": "Invalid URL", "path": "webhook", "location": "body"}
+    assert (answer.status_code, answer.json()) == (422, refusal([error]))
+
+
 @pytest.mark.parametrize(
     ("sheet", "errors"),
     [

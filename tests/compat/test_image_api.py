@@ -105,6 +105,11 @@ def test_what_is_wrong_is_listed(client: httpx.Client, files: dict[str, Any], me
     assert (answer.status_code, answer.json()) == (400, refusal(*messages))
 
 
+def test_one_picture_at_a_time(client: httpx.Client) -> None:
+    answer = client.post("/jobs", files=[("file", ("a.png", PNG)), ("file", ("b.png", PNG))])
+    assert (answer.status_code, answer.json()) == (400, refusal("Send one picture at a time."))
+
+
 def test_a_file_has_at_most_5120_kb(fresh: Site) -> None:
     with asking(fresh, "image-api") as client:
         assert post(client, PNG.ljust(5120 * 1024, b"\0")).status_code == 200

@@ -35,10 +35,12 @@ class _Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         receiver = self.server
         assert isinstance(receiver, Receiver)
-        receiver.calls.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+        receiver.calls.append((self.headers, self.rfile.read(int(self.headers["Content-Length"] or 0))))
         self.send_response(receiver.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    do_GET = do_POST  # noqa: N815 - http.server's name
 
     def log_message(self, *args: object) -> None:
         """Nothing on the terminal."""

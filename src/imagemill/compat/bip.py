@@ -8,7 +8,7 @@ from litestar.params import FromQuery
 
 from imagemill.api.jobs import GivenCaller, GivenParts
 from imagemill.api.problems import Problem
-from imagemill.compat.forms import take_sheet
+from imagemill.compat.forms import CALLBACKS, take_sheet
 from imagemill.compat.profile import OPEN, SUBMITS, Refusal, Refused, router, text
 from imagemill.core.errors import NotFoundError, RequestError, TooLargeError
 from imagemill.core.job import Job
@@ -47,7 +47,7 @@ async def create_job(request: Request[Caller, None, State], parts: GivenParts) -
     try:
         accepted = await take_sheet(request, parts, "bip", ask, _NO_FILE)
     except RequestError as error:
-        if not any(field == "callback_url" for field, _ in error.errors):
+        if not any(field in CALLBACKS for field, _ in error.errors):
             raise
         raise Refused(*_invalid("Invalid URL", "webhook", "body", asked.get("webhook"))) from error
     return Response({"message": "Job created", "job_id": accepted.job.id}, status_code=201)

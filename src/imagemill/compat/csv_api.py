@@ -16,7 +16,7 @@ from imagemill.api.jobs import GivenCaller, GivenParts
 from imagemill.api.parts import Parts
 from imagemill.api.problems import Problem
 from imagemill.api.published import GivenPublished
-from imagemill.compat.forms import take_sheet
+from imagemill.compat.forms import CALLBACKS, take_sheet
 from imagemill.compat.profile import OPEN, SUBMITS, Refusal, router
 from imagemill.core.errors import NotFoundError
 from imagemill.core.job import Job
@@ -28,7 +28,6 @@ from imagemill.db import Caller, Fate
 MOST_PRODUCTS: Final = 10_000
 """So many rows are listed in a status; the output sheet has them all."""
 
-_CALLBACKS: Final = ("webhook", "webhookUrl", "webhook_url", "callbackUrl", "callback_url")
 _NO_FILE: Final = (400, {"error": "No CSV file uploaded"})
 
 
@@ -71,7 +70,7 @@ def routes() -> Router:
 
 
 def _asked(fields: dict[str, str]) -> list[tuple[str, str]]:
-    given = next((fields[name] for name in _CALLBACKS if fields.get(name, "").strip()), "")
+    given = next((fields[name] for name in CALLBACKS if fields.get(name, "").strip()), "")
     return [("callback_url", given)]
 
 

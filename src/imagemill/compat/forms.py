@@ -14,7 +14,7 @@ from litestar.exceptions import ClientException
 from imagemill.api.fields import submission
 from imagemill.api.form import ImagesForm, UploadForm
 from imagemill.api.parts import Parts
-from imagemill.api.uploads import Upload, boundary_of, receive_images, receive_sheet
+from imagemill.api.uploads import Form, Upload, boundary_of, receive_images, receive_sheet
 from imagemill.compat.profile import Refusal, Refused
 from imagemill.core.errors import ImageError
 from imagemill.core.job import Profile
@@ -24,6 +24,10 @@ from imagemill.pipeline import Accepted, Intake
 
 HEAD_BYTES: Final = 64
 """So much of a picture says what it is."""
+
+CALLBACKS: Final = ("webhook", "webhookUrl", "webhook_url", "callbackUrl", "callback_url")
+_MEANT: Final = frozenset({*CALLBACKS, "size", "sizeX", "sizeY"})
+"""What some profile takes: one of these that cannot be read is a fault, not one that may be passed over."""
 
 Ask = Callable[[dict[str, str]], list[tuple[str, str]]]
 """From a profile's fields to ours."""
@@ -75,7 +79,7 @@ async def take_sheet(
     async def accept(upload: Upload[Intake], _: object) -> Accepted:
         if form.filename is None:
             raise Refused(*missing)
-        return await upload.finish(partial(_accepted, parts, ask(dict(form.fields)), owner, form.filename))
+        return await upload.finish(partial(_accepted, parts, form, ask(dict(form.fields)), owner))
 
     return await receive_sheet(request, parts, form, partial(parts.pipeline.intake, profile=profile), accept)
 
@@ -93,7 +97,7 @@ async def take_picture(
     owner = request.user.owner
 
     def accept(intake: Intake) -> Accepted:
-        return _accepted(parts, ask(dict(pictures.fields), pictures.has_picture), owner, "", intake)
+        return _accepted(parts, pictures, ask(dict(pictures.fields), pictures.has_picture), owner, intake)
 
     return await receive_images(request, parts, pictures, partial(parts.pipeline.image_intake, profile), accept)
 
@@ -105,5 +109,6 @@ def _boundary(request: Request[Caller, None, State], missing: Refusal) -> str:
     return boundary
 
 
-def _accepted(parts: Parts, fields: list[tuple[str, str]], owner: str, filename: str, intake: Intake) -> Accepted:
-    return intake.accept(submission(parts.settings, fields), owner=owner, filename=filename)
+def _accepted(parts: Parts, form: Form, fields: list[tuple[str, str]], owner: str, intake: Intake) -> Accepted:
+    asked = submission(parts.settings, fields, [(name, message) for name, message in form.errors if name in _MEANT])
+    return intake.accept(asked, owner=owner, filename=form.filename or "")
