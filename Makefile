@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup setup-tests run test lint docs bench binary lock clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
@@ -37,6 +37,9 @@ bench: setup ## how fast it is here, in images per second
 fuzz: setup ## broken JPEGs and odd pictures against the native modules, under sanitizers (EXECUTIONS=1000000 PICTURES=50000 SEED=1)
 	$(BIN)/python -m tests.fuzz.requant $(or $(EXECUTIONS),1000000) $(or $(SEED),1)
 	$(BIN)/python -m tests.fuzz.pictures $(or $(PICTURES),50000) $(or $(SEED),1)
+
+contract: setup ## every operation of /openapi.json, asked with made-up requests (EXAMPLES=1000)
+	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/api/test_contract.py
 
 kill-matrix: setup ## kill it, cut its power, fill its disk … at random moments, and audit the ledger (RUNS=200 SEED=… FAULT=…)
 	$(BIN)/python -m tests.kill_matrix --runs $(or $(RUNS),200) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--fault $(FAULT))

@@ -83,7 +83,7 @@ def test_the_form_is_described(document: dict[str, Any]) -> None:
 def test_answers_have_types(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert {"Job", "AcceptedJob", "JobList", "Image", "ImageList", "Problem", "Fault"} <= {
-        name.rpartition("_")[2] for name in schemas
+        name.rpartition(".")[2] for name in schemas
     }
     download = document["paths"]["/api/v1/jobs/{job_id}/output.csv"]["get"]["responses"]["200"]
     assert list(download["content"]) == ["text/csv"]

@@ -14,8 +14,8 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from imagemill import __version__
+from imagemill.api.contract import contract
 from imagemill.api.files import ServedFile
-from imagemill.api.openapi import with_published_images
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -48,8 +48,7 @@ class DocsPage(OpenAPIRenderPlugin):
 @get("/openapi.json", include_in_schema=False, sync_to_thread=True)
 def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Give the OpenAPI 3.1 document."""
-    document = with_published_images(request.app.openapi_schema.to_schema())
-    return Response(msgspec.json.encode(document), media_type="application/json")
+    return Response(msgspec.json.encode(contract(request.app)), media_type="application/json")
 
 
 @get("/docs/assets/{name:str}", include_in_schema=False, sync_to_thread=True)

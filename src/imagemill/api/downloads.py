@@ -14,7 +14,7 @@ from litestar.types import ASGIApp
 
 from imagemill.api.files import ServedFile
 from imagemill.api.jobs import GivenCaller, GivenParts
-from imagemill.api.openapi import ArchiveOperation, DownloadOperation, refusals
+from imagemill.api.openapi import ArchiveOperation, DownloadOperation, FileOperation, refusals
 from imagemill.api.parts import Parts
 from imagemill.core.job import Job
 from imagemill.core.sheet.encoding import Decoder
@@ -31,8 +31,8 @@ Partial = Annotated[bool, QueryParameter(description="Give what there is, also b
     "/jobs/{job_id:uuid}/input",
     summary="Download the sheet that came in",
     description="Byte for byte as it was sent. Answers `Range` and `If-None-Match`.",
-    operation_class=DownloadOperation,
-    responses=refusals(401, 403, 404),
+    operation_class=FileOperation,
+    responses=refusals(401, 403, 404, 416),
     sync_to_thread=True,
 )
 def download_input(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -> ASGIApp:

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from imagemill.core.errors import RequestError
 from imagemill.core.job import Submission
-from imagemill.core.recipe import Colour, Quality, Recipe, Side, Thumbnail, thumbnail
+from imagemill.core.recipe import THUMBNAIL_PATTERN, Colour, Quality, Recipe, Side, Thumbnail, thumbnail
 from imagemill.settings import Settings
 
 MAX_THUMBNAILS: Final = 16
@@ -63,6 +63,9 @@ def _thumbnails(text: str, _: object) -> tuple[Thumbnail, ...]:
 
 _SIDE: Final = "a whole number of pixels from 1 to 16384"
 _SIZES: Final = f"WxH, WxH:cover or WxH:contain, with commas between them, at most {MAX_THUMBNAILS}"
+_SIZE_LIST: Final = Annotated[
+    str, Meta(pattern=f"^{THUMBNAIL_PATTERN}(,{THUMBNAIL_PATTERN}){{0,{MAX_THUMBNAILS - 1}}}$")
+]
 _SECONDS: Final = f"a whole number of seconds from 1 to {_TEN_YEARS_S}"
 _LINE: Final = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -76,7 +79,7 @@ RECIPE_FIELDS: Final = {
     ),
     "max_width": Field(Side, "Wider images are made smaller; nothing is enlarged.", _SIDE, _plain),
     "max_height": Field(Side, "Higher images are made smaller; nothing is enlarged.", _SIDE, _plain),
-    "thumbnails": Field(str, "Further outputs of each image.", _SIZES, _thumbnails),
+    "thumbnails": Field(_SIZE_LIST, "Further outputs of each image.", _SIZES, _thumbnails),
     "metadata": Field(
         Literal["strip", "copyright", "keep"], "What stays of the metadata.", "strip, copyright or keep", _plain
     ),
@@ -94,7 +97,7 @@ JOB_FIELDS: Final = {
     "errors_column": Field(bool, "A further column with the error codes.", "true or false", _boolean),
     "keep_original": Field(bool, "Keep the sources as long as the job.", "true or false", _boolean),
     "callback_url": Field(
-        Annotated[str, Meta(max_length=2048)],
+        Annotated[str, Meta(max_length=2048, extra_json_schema={"format": "uri", "pattern": "^https?://"})],
         "Called when the job has ended.",
         "an http or https URL of at most 2048 characters",
         _plain,

@@ -48,7 +48,8 @@ class Face:
             self.span(asked, size)
         except UnsatisfiableRangeError:
             refusal = HTTPException(f"The file has {size} bytes; none of them is in the range.", status_code=416)
-            await send_problem(send, refusal, (*self.headers, (b"content-range", b"bytes */%d" % size)))
+            own = [header for header in self.headers if header[0] != b"content-disposition"]
+            await send_problem(send, refusal, (*own, (b"content-range", b"bytes */%d" % size)))
             return True
         return False
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.openapi import ResponseSpec
 
 from imagemill.api.jobs import GivenParts
 
@@ -34,6 +35,7 @@ def healthz() -> Alive:
     "/readyz",
     summary="Can it take work?",
     description="200 when every part can work, else 503; each part says how it is.",
+    responses={503: ResponseSpec(Readiness, generate_examples=False, description="Not now; `parts` says why.")},
     security=[],
     sync_to_thread=True,
 )

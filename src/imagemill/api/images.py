@@ -42,7 +42,7 @@ def show_image(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID])
     summary="Download an image's source",
     description="Byte for byte as it was sent, or as it was fetched where the job was submitted with `keep_original`.",
     operation_class=OriginalOperation,
-    responses=refusals(401, 403, 404, not_finished=(409, _WHEN_OPEN)),
+    responses=refusals(401, 403, 404, 416, not_finished=(409, _WHEN_OPEN)),
     sync_to_thread=True,
 )
 def download_original(parts: GivenParts, caller: GivenCaller, image_id: FromPath[UUID]) -> ASGIApp:

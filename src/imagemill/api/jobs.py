@@ -12,7 +12,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from imagemill.api.auth import NEEDS
-from imagemill.api.openapi import FormOperation, ImagesOperation, UploadOperation, refusals
+from imagemill.api.openapi import (
+    ACCEPTED,
+    WATCHED,
+    FormOperation,
+    ImagesOperation,
+    UploadOperation,
+    WatchedOperation,
+    refusals,
+)
 from imagemill.api.parts import Parts
 from imagemill.api.ranges import is_unchanged
 from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
@@ -64,8 +72,9 @@ class ImageList(msgspec.Struct, frozen=True):
     summary="Submit a sheet",
     description="Streams the sheet in and checks it meanwhile. The answer comes when the job is safely on the disk.",
     response_description="The job is accepted; `Location` names it, `Retry-After` says when to look.",
+    response_headers=ACCEPTED,
     operation_class=UploadOperation,
-    responses=refusals(401, 403, 408, 413, 415, 422, 503, idempotency_key_reused=(409, KEY_REUSED)),
+    responses=refusals(400, 401, 403, 408, 413, 415, 422, 503, idempotency_key_reused=(409, KEY_REUSED)),
     opt={NEEDS: "submit"},
     request_max_body_size=None,
 )
@@ -81,6 +90,7 @@ async def submit_sheet(request: Request[Caller, None, State], parts: GivenParts)
     description="One or more pictures themselves, as they are; they are kept as long as their job. The answer comes"
     " when all of it is safely on the disk.",
     response_description="The job is accepted; `Location` names it, `Retry-After` says when to look.",
+    response_headers=ACCEPTED,
     operation_class=ImagesOperation,
     responses=refusals(401, 403, 408, 413, 415, 422, 503, idempotency_key_reused=(409, KEY_REUSED)),
     opt={NEEDS: "submit"},
@@ -99,7 +109,7 @@ async def submit_images(request: Request[Caller, None, State], parts: GivenParts
     " they cost is extrapolated; `errors` are those of the sample. Nothing is queued and nothing is kept.",
     response_description="What it would cost.",
     operation_class=FormOperation,
-    responses=refusals(401, 403, 408, 413, 415, 422, 503),
+    responses=refusals(400, 401, 403, 408, 413, 415, 422, 503),
     opt={NEEDS: "submit"},
     request_max_body_size=None,
 )
@@ -144,6 +154,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
     "/jobs/{job_id:uuid}",
     summary="Look at a job",
     description="`ETag` and `If-None-Match`: 304 while nothing has changed. `Retry-After` while it is unfinished.",
+    operation_class=WatchedOperation,
+    response_headers=WATCHED,
     responses=refusals(401, 403, 404),
     sync_to_thread=True,
 )

@@ -1,9 +1,12 @@
-"""What /openapi.json says beyond what Litestar reads from the routes: form, downloads, refusals, published images."""
+"""What routes say of themselves for /openapi.json beyond their types: forms, downloads, streams, refusals, examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import permutations
+from typing import Any, ClassVar, Final
 
 import msgspec
+from litestar.datastructures import ResponseHeader
 from litestar.openapi import ResponseSpec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
@@ -11,21 +14,23 @@ from litestar.openapi.spec import (
     Components,
     Example,
     License,
+    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
     OpenAPIType,
     Operation,
     Parameter,
+    Reference,
     RequestBody,
     Schema,
     SecurityScheme,
     Tag,
 )
-from litestar.openapi.spec.enums import OpenAPIFormat
 
 from imagemill import __version__
-from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS, Field
+from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS, MAX_THUMBNAILS, Field
 from imagemill.api.problems import MEDIA_TYPE, Problem
+from imagemill.core.recipe import THUMBNAIL_PATTERN
 
 _DESCRIPTION: Final = """\
 Send a sheet of products with links to their pictures, get the same sheet back with one column more: links to the same
@@ -34,6 +39,50 @@ pictures, compressed.
 Everything under `/api/v1` needs `Authorization: Bearer <token>`; `imagemill token show` prints the first one. Errors
 are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details: `code` is stable, `detail` says what to do.
 Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7.
+"""
+
+BINARY: Final = "application/octet-stream"
+UNCHANGED: Final = Parameter(
+    name="If-None-Match",
+    param_in="header",
+    description="The `ETag` that the client has.",
+    schema=Schema(type=OpenAPIType.STRING),
+)
+ACCEPTED: Final = [
+    ResponseHeader("Location", documentation_only=True),
+    ResponseHeader("Retry-After", documentation_only=True),
+]
+WATCHED: Final = [
+    ResponseHeader("ETag", documentation_only=True),
+    ResponseHeader("Retry-After", documentation_only=True),
+]
+_STILL: Final[dict[str, OpenAPIHeader | Reference]] = {"Retry-After": OpenAPIHeader()}
+_ADDRESS: Final = {"type": "string", "format": "uri", "pattern": "^https?://"}
+
+_FORM_EXAMPLE: Final = Example(
+    summary="a sheet of one product",
+    value={
+        "file": "S. No.,Product Name,Input Image Urls\n1,Apple,https://shop.example/apple.jpg\n",
+        "quality": 50,
+        "thumbnails": "200x200:cover",
+    },
+)
+_DOCUMENT_EXAMPLES: Final = (
+    Example(
+        summary="images without a sheet",
+        value={"images": ["https://shop.example/apple.jpg"], "quality": 50, "thumbnails": ["200x200:cover"]},
+    ),
+    Example(summary="a sheet to be fetched", value={"sheet_url": "https://shop.example/products.csv"}),
+)
+_EVENTS_EXAMPLE: Final = """\
+event: image
+id: 41
+data: {"id":"01990b5e-…","state":"done", …}
+
+event: finished
+id: 41
+data: {"id":"01990b5e-…","state":"completed", …}
+
 """
 
 _REFUSALS: Final = {
@@ -45,6 +94,7 @@ _REFUSALS: Final = {
     409: ("not_finished", "The job has not ended yet; `Retry-After` of the job says when to look again."),
     413: ("too_large", "The sheet is larger than `max_upload_bytes`."),
     415: ("unsupported_media_type", "The body is not multipart/form-data."),
+    416: ("range_not_satisfiable", "No byte of it is in the range."),
     422: (
         "invalid_request",
         "A field or parameter is wrong (`invalid_request`), or the sheet has faults (`invalid_sheet`).",
@@ -52,9 +102,6 @@ _REFUSALS: Final = {
     429: ("rate_limited", "The token, or the address, asks too often: come again after `Retry-After` seconds."),
     503: ("no_room", "The disk is low or the queue is full: come again after `Retry-After` seconds."),
 }
-
-_NOT_PUBLIC: Final = ("/api/", "/metrics")
-_PUBLIC: Final[dict[str, Any]] = {"security": []}
 
 
 def refusals(*statuses: int, **others: tuple[int, str]) -> dict[int, ResponseSpec]:
@@ -75,16 +122,10 @@ class FormOperation(Operation):
 
     def __post_init__(self) -> None:
         """Describe the sheet and every field."""
-        sheet = Schema(
-            type=OpenAPIType.STRING,
-            content_media_type="application/octet-stream",
-            description="The sheet: CSV or the like. Also accepted as `csv`, `csvFile`, `csv_file`, `sheet`.",
-        )
-        properties = {"file": sheet} | _form_fields()
-        form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["file"])  # type: ignore[arg-type]
+        sheet = _part("The sheet: CSV or the like. Also accepted as `csv`, `csvFile`, `csv_file`, `sheet`.")
         content = {
-            "multipart/form-data": OpenAPIMediaType(schema=form),
-            "application/json": OpenAPIMediaType(schema=_document_schema()),
+            "multipart/form-data": _body(_form({"file": sheet}), _FORM_EXAMPLE),
+            "application/json": _body(_document(), *_DOCUMENT_EXAMPLES),
         }
         self.request_body = RequestBody(content=content, required=True)
 
@@ -105,13 +146,9 @@ class ImagesOperation(Operation):
 
     def __post_init__(self) -> None:
         """Describe the images, every field and the header."""
-        image = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
-        images = Schema(
-            type=OpenAPIType.ARRAY, items=image, min_items=1, description="Pictures. Also accepted as `images`, `file`."
-        )
-        properties = {"image": images} | _form_fields()
-        form = Schema(type=OpenAPIType.OBJECT, properties=properties, required=["image"])  # type: ignore[arg-type]
-        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=form)}, required=True)
+        images = {"type": "array", "items": _part("A picture."), "minItems": 1}
+        told = images | {"description": "Pictures. Also accepted as `images`, `file`."}
+        self.request_body = RequestBody(content={"multipart/form-data": _body(_form({"image": told}))}, required=True)
         self.parameters = [*(self.parameters or []), _key_header()]
 
 
@@ -119,18 +156,51 @@ class ImagesOperation(Operation):
 class DownloadOperation(Operation):
     """Documents a download as what it is: text/csv."""
 
+    types: ClassVar[Sequence[str]] = ("text/csv",)
+    what: ClassVar[str] = "The sheet."
+
     def __post_init__(self) -> None:
-        """Replace the successful answer."""
-        self.responses = {**(self.responses or {}), "200": _file("text/csv", "The sheet.")}
+        """Replace the successful answer, which Litestar knows nothing of."""
+        self.responses = {**(self.responses or {}), "200": self._answer(self.what, "Content-Disposition")}
+
+    def _answer(self, what: str, *headers: str) -> OpenAPIResponse:
+        content = {kind: OpenAPIMediaType(schema=Schema() if kind == BINARY else None) for kind in self.types}
+        named: dict[str, OpenAPIHeader | Reference] = {name: OpenAPIHeader() for name in headers}
+        return OpenAPIResponse(description=what, content=content, headers=named)
 
 
 @dataclass
-class ArchiveOperation(Operation):
-    """Documents a download as what it is: a ZIP file."""
+class FileOperation(DownloadOperation):
+    """Documents a download that lies in a file: it can be asked for in parts, and again."""
+
+    types: ClassVar[Sequence[str]] = ("text/csv",)
+    what: ClassVar[str] = "The sheet."
 
     def __post_init__(self) -> None:
-        """Replace the successful answer."""
-        self.responses = {**(self.responses or {}), "200": _file("application/zip", "The pictures.")}
+        """Add the answers to `Range` and `If-None-Match`."""
+        super().__post_init__()
+        whole = self._answer(self.what, "Content-Disposition", "ETag", "Accept-Ranges")
+        part = self._answer("The part that `Range` asked for.", "Content-Disposition")
+        unchanged = self._answer("The client has it: `If-None-Match` matched.", "Content-Disposition", "Accept-Ranges")
+        unchanged.content = None
+        self.responses = {**(self.responses or {}), "200": whole, "206": part, "304": unchanged}
+        self.parameters = [*(self.parameters or []), _header("Range", "`bytes=0-99` and the like."), UNCHANGED]
+
+
+@dataclass
+class OriginalOperation(FileOperation):
+    """Documents a source as what it is: an image of whatever type it came in."""
+
+    types: ClassVar[Sequence[str]] = ("image/*", BINARY)
+    what: ClassVar[str] = "The source."
+
+
+@dataclass
+class ArchiveOperation(DownloadOperation):
+    """Documents a download as what it is: a ZIP file."""
+
+    types: ClassVar[Sequence[str]] = ("application/zip",)
+    what: ClassVar[str] = "The pictures."
 
 
 @dataclass
@@ -139,25 +209,27 @@ class EventsOperation(Operation):
 
     def __post_init__(self) -> None:
         """Replace the successful answer; name the header."""
-        stream = _file("text/event-stream", "Events, until the job has ended.")
-        self.responses = {**(self.responses or {}), "200": stream}
-        last = Parameter(
-            name="Last-Event-ID",
-            param_in="header",
-            description="The `id` of the last event that came; browsers send it by themselves.",
-            schema=Schema(type=OpenAPIType.STRING),
+        example = Example(summary="one image, and the end", value=_EVENTS_EXAMPLE)
+        stream = OpenAPIMediaType(schema=_event(), examples={"events": example})  # type: ignore[arg-type]
+        answer = OpenAPIResponse(
+            description="Events, until the job has ended.",
+            content={"text/event-stream": stream},
+            headers={"X-Accel-Buffering": OpenAPIHeader()},
         )
+        self.responses = {**(self.responses or {}), "200": answer}
+        last = _header("Last-Event-ID", "The `id` of the last event that came; browsers send it by themselves.")
         self.parameters = [*(self.parameters or []), last]
 
 
 @dataclass
-class OriginalOperation(Operation):
-    """Documents a source as what it is: an image of whatever type it came in."""
+class WatchedOperation(Operation):
+    """Documents an answer that is not sent again while nothing has changed."""
 
     def __post_init__(self) -> None:
-        """Replace the successful answer."""
-        answer = OpenAPIResponse(description="The source.", content={"image/*": OpenAPIMediaType()})
-        self.responses = {**(self.responses or {}), "200": answer}
+        """Add the short answer, and what asks for it."""
+        unchanged = OpenAPIResponse(description="Nothing has changed: `If-None-Match` matched.", headers=_STILL)
+        self.responses = {**(self.responses or {}), "304": unchanged}
+        self.parameters = [*(self.parameters or []), UNCHANGED]
 
 
 @dataclass
@@ -166,7 +238,9 @@ class MetricsOperation(Operation):
 
     def __post_init__(self) -> None:
         """Replace the successful answer."""
-        self.responses = {**(self.responses or {}), "200": _file("text/plain", "The numbers.")}
+        numbers = {"text/plain": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+        answer = OpenAPIResponse(description="The numbers.", content=numbers)
+        self.responses = {**(self.responses or {}), "200": answer}
 
 
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
@@ -187,35 +261,8 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
         ],
         path="/docs",
         render_plugins=[page],
+        operation_id_creator=lambda handler, _method, _path: handler.handler_name,
     )
-
-
-def with_published_images(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with `/images/…`, which is served outside Litestar's routes.
-
-    It also says of what is outside the API that no token is needed: Litestar drops `security=[]`.
-    """
-    name = {"name": "name", "in": "path", "required": True, "description": "`{key}.{ext}`, as outputs' `url` has it."}
-    answers = {
-        "200": {"description": "The image; immutable, with a strong `ETag`.", "content": {"image/*": {}}},
-        "206": {"description": "The part that `Range` asked for.", "content": {"image/*": {}}},
-        "304": {"description": "The client has it: `If-None-Match` matched."},
-        "404": {"description": "There is no such image."},
-        "416": {"description": "No byte of it is in the range."},
-    }
-    operation = {
-        "summary": "Fetch a published image",
-        "operationId": "PublishedImage",
-        "parameters": [name | {"schema": {"type": "string", "pattern": r"^[0-9a-f]{40}\.(jpg|png|webp|gif|bmp|tif)$"}}],
-        "responses": answers,
-    }
-    paths = {
-        path: operations
-        if path.startswith(_NOT_PUBLIC)
-        else {name: each | _PUBLIC for name, each in operations.items()}
-        for path, operations in (schema["paths"] | {"/images/{name}": {"get": operation}}).items()
-    }
-    return schema | {"paths": paths}
 
 
 def _key_header() -> Parameter:
@@ -228,40 +275,64 @@ def _key_header() -> Parameter:
     )
 
 
-def _form_fields() -> dict[str, Schema]:
-    return {
-        name: Schema(type=OpenAPIType.STRING, description=f"{field.help} Accepts {field.accepts}.")
+def _header(name: str, description: str) -> Parameter:
+    return Parameter(name=name, param_in="header", description=description, schema=Schema(type=OpenAPIType.STRING))
+
+
+def _event() -> dict[str, Any]:
+    """Return what one event is: 3.1 has no word for the whole stream."""
+    whats = [{"$ref": f"#/components/schemas/{name}"} for name in ("Job", "Image")]
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": whats}}
+    properties = {
+        "event": {"enum": ["progress", "image", "finished"]},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "data": data | {"description": "The job; for `image` the image."},
+        "retry": {"type": "integer", "description": "Milliseconds; once, with the first event."},
+    }
+    return {"type": "object", "properties": properties, "required": ["event", "id", "data"]}
+
+
+def _part(description: str) -> dict[str, Any]:
+    return {"type": "string", "contentMediaType": BINARY, "description": description}
+
+
+def _body(schema: dict[str, Any], *examples: Example) -> OpenAPIMediaType:
+    named = {f"example-{number}": example for number, example in enumerate(examples, start=1)}
+    return OpenAPIMediaType(schema=schema, examples=named or None)  # type: ignore[arg-type]
+
+
+def _form(files: dict[str, Any]) -> dict[str, Any]:
+    """Return what a form may say; numbers and the like are texts there."""
+    properties = files | {name: _kind(field) | _told(field) for name, field in FIELDS.items()}
+    return {"type": "object", "properties": properties, "required": list(files), "additionalProperties": False}
+
+
+def _document() -> dict[str, Any]:
+    """Return what a job asked for in JSON may say: one of `images` and `sheet_url`, and the fields."""
+    given = {
+        "images": {"type": "array", "items": _ADDRESS, "minItems": 1, "description": "Addresses of images, in order."},
+        "sheet_url": _ADDRESS | {"description": "The address of a sheet."},
+    }
+    fields = {
+        name: {"anyOf": [_listed(field) if name == "thumbnails" else _kind(field), {"type": "null"}]} | _told(field)
         for name, field in FIELDS.items()
     }
+    either = [{"required": [name], "not": {"required": [other]}} for name, other in permutations(given)]
+    return {"type": "object", "properties": given | fields, "oneOf": either, "additionalProperties": False}
 
 
-def _document_schema() -> Schema:
-    """Return what a job asked for in JSON may say: one of `images` and `sheet_url`, and the fields."""
-    address = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI)
-    properties = {
-        "images": Schema(
-            type=OpenAPIType.ARRAY, items=address, min_items=1, description="Addresses of images, in order."
-        ),
-        "sheet_url": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="The address of a sheet."),
-    } | {name: _field_schema(field) for name, field in FIELDS.items()}
-    either = [Schema(required=["images"]), Schema(required=["sheet_url"])]
-    return Schema(type=OpenAPIType.OBJECT, properties=properties, one_of=either)  # type: ignore[arg-type]
+def _kind(field: Field) -> dict[str, Any]:
+    return msgspec.json.schema(field.kind)
 
 
-def _field_schema(field: Field) -> Schema:
-    """Return a field as JSON has it; a text that says the same is taken too."""
-    types = {bool: OpenAPIType.BOOLEAN, int: OpenAPIType.INTEGER}
-    kind = next((types[each] for each in types if _is_of(field.kind, each)), OpenAPIType.STRING)
-    return Schema(type=[kind, OpenAPIType.NULL], description=f"{field.help} Accepts {field.accepts}.")
+def _listed(field: Field) -> dict[str, Any]:
+    """Return a text of several as the list that it is in JSON."""
+    one = {"type": "string", "pattern": f"^{THUMBNAIL_PATTERN}$"}
+    return {"anyOf": [{"type": "array", "items": one, "maxItems": MAX_THUMBNAILS}, _kind(field)]}
 
 
-def _is_of(kind: object, wanted: type) -> bool:
-    return kind is wanted or getattr(kind, "__origin__", None) is wanted
-
-
-def _file(media_type: str, description: str) -> OpenAPIResponse:
-    content = {media_type: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
-    return OpenAPIResponse(description=description, content=content)
+def _told(field: Field) -> dict[str, str]:
+    return {"description": f"{field.help} Accepts {field.accepts}."}
 
 
 def _example(status: int, code: str, detail: str) -> object:

@@ -73,7 +73,7 @@ def resume_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -
     summary="Try failed images again",
     description="All that failed or were cancelled, or those named in the body. An ended job is open again, and its"
     " new end is told by a new callback.",
-    responses=refusals(401, 403, 404, 422, **_REFUSED),
+    responses=refusals(400, 401, 403, 404, 422, **_REFUSED),
     opt={NEEDS: "submit"},
     sync_to_thread=True,
 )

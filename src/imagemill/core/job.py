@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState
+
+Uid = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uuid"})]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Address = Annotated[str, msgspec.Meta(extra_json_schema={"format": "uri-reference"})]
 
 JobKind = Literal["sheet", "images"]
 """What a client sent: a sheet, or images without one."""
@@ -38,21 +43,21 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 class Counts(msgspec.Struct, frozen=True):
     """How many of what a job has. Images are counted by place in the sheet; `unique` counts distinct URLs."""
 
-    rows: int = 0
-    images: int = 0
-    unique: int = 0
-    pending: int = 0
-    running: int = 0
-    done: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    rows: Count = 0
+    images: Count = 0
+    unique: Count = 0
+    pending: Count = 0
+    running: Count = 0
+    done: Count = 0
+    failed: Count = 0
+    cancelled: Count = 0
 
 
 class Volume(msgspec.Struct, frozen=True):
     """Bytes before and after over the done images of a job, each place counted."""
 
-    source: int = 0
-    output: int = 0
+    source: Count = 0
+    output: Count = 0
     saved_percent: float = 0.0
 
 
@@ -60,7 +65,7 @@ class Worst(msgspec.Struct, frozen=True):
     """The image of a job that is least like its source, of those that were measured. 1 is equal."""
 
     ssim: float
-    image_id: str
+    image_id: Uid
 
 
 class Callback(msgspec.Struct, frozen=True):
@@ -68,26 +73,26 @@ class Callback(msgspec.Struct, frozen=True):
 
     url: str | None = None
     state: Literal["none", "pending", "delivered", "failed"] = "none"
-    attempts: int = 0
+    attempts: Count = 0
     last_status: int | None = None
-    next_attempt_at: datetime | None = None
+    next_attempt_at: Moment | None = None
 
 
 class Links(msgspec.Struct, frozen=True):
     """Where a job's parts are found, as far as there are routes for them (API.md)."""
 
-    self: str
-    images: str
-    input: str
-    output: str
-    report: str
-    archive: str
+    self: Address
+    images: Address
+    input: Address
+    output: Address
+    report: Address
+    archive: Address
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One submission and everything it causes."""
 
-    id: str
+    id: Uid
     kind: JobKind
     name: str
     owner: str
@@ -96,10 +101,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     counts: Counts
     bytes: Volume
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    expires_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+    expires_at: Moment | None
     eta_s: float | None
     callback: Callback
     worst_ssim: Worst | None = None
@@ -126,10 +131,10 @@ def with_links(job: Job, base: str = "") -> Job:
 class Source(msgspec.Struct, frozen=True):
     """The bytes we were given."""
 
-    bytes: int
+    bytes: Count
     format: str
-    width: int
-    height: int
+    width: Count
+    height: Count
     sha256: str
 
 
@@ -138,10 +143,10 @@ class Output(msgspec.Struct, frozen=True):
 
     name: str
     key: str
-    bytes: int
+    bytes: Count
     format: str
-    width: int
-    height: int
+    width: Count
+    height: Count
     url: str = ""
 
 
@@ -155,14 +160,14 @@ class ErrorInfo(msgspec.Struct, frozen=True):
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One source URL of a job at one place of its sheet, and its fate."""
 
-    id: str
-    job_id: str
-    row: int
-    position: int
+    id: Uid
+    job_id: Uid
+    row: Count
+    position: Count
     source_url: str
     state: ImageState
-    attempts: int
-    next_attempt_at: datetime | None
+    attempts: Count
+    next_attempt_at: Moment | None
     error: ErrorInfo | None
     source: Source | None
     outputs: list[Output]
@@ -174,7 +179,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try to deliver a callback: `status` is None when no answer came, and `error` then says why."""
 
-    at: datetime
+    at: Moment
     status: int | None
     answer: str
     error: str | None
@@ -184,12 +189,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What became of telling one end of a job; `id` is the callback's `webhook-id`, the same for every attempt."""
 
-    id: str
+    id: Uid
     event: str
     url: str
     state: Literal["pending", "delivered", "failed"]
-    created_at: datetime
-    next_attempt_at: datetime | None
+    created_at: Moment
+    next_attempt_at: Moment | None
     attempts: list[Attempt]
 
 

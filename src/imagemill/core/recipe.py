@@ -11,6 +11,10 @@ Quality = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
 Colour = Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-fA-F]{6}$")]
 
+_SIDE_PATTERN = "([1-9][0-9]{0,3}|1[0-5][0-9]{3}|16[0-2][0-9]{2}|163[0-7][0-9]|1638[0-4])"
+THUMBNAIL_PATTERN = f"{_SIDE_PATTERN}x{_SIDE_PATTERN}(:(cover|contain))?"
+"""How a thumbnail's size is best written; `thumbnail` forgives case, zeros and spaces."""
+
 _THUMBNAIL = re.compile(r"^([0-9]{1,5})x([0-9]{1,5})(?::(cover|contain))?$")
 
 
