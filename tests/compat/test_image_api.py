@@ -105,6 +105,11 @@ def test_what_is_wrong_is_listed(client: httpx.Client, files: dict[str, Any], me
     assert (answer.status_code, answer.json()) == (400, refusal(*messages))
 
 
+def test_a_lower_limit_of_ours_is_named(client: httpx.Client) -> None:
+    answer = post(client, PNG.ljust(60_001, b"\0"))
+    assert (answer.status_code, answer.json()) == (400, refusal("File must be less than 58 KB"))
+
+
 def test_one_picture_at_a_time(client: httpx.Client) -> None:
     answer = client.post("/jobs", files=[("file", ("a.png", PNG)), ("file", ("b.png", PNG))])
     assert (answer.status_code, answer.json()) == (400, refusal("Send one picture at a time."))

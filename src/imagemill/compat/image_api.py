@@ -27,6 +27,7 @@ MOST: Final = 500
 """A page has no more jobs, whatever is asked for."""
 
 MAX_KB: Final = 5120
+"""Of a picture; less where our own limits are lower."""
 _FORMATS: Final = ("png", "jpeg")
 _HEADERS: Final = ((b"cache-control", b"private, no-cache"),)
 _DIGITS: Final = 18
@@ -56,9 +57,12 @@ def api_docs() -> Redirect:
 @post("/jobs", status_code=200, opt=SUBMITS, request_max_body_size=None)
 async def create_job(request: Request[Caller, None, State], parts: GivenParts) -> dict[str, object]:
     """Accept an image."""
-    most_bytes = min(MAX_KB * 1024, parts.settings.fetch.max_bytes)
+    most_bytes = min(MAX_KB * 1024, parts.settings.fetch.max_bytes, parts.settings.max_upload_bytes)
     form = partial(PictureForm, formats=_FORMATS, most_bytes=most_bytes, refused=_WRONG_TYPE)
-    accepted = await take_picture(request, parts, "image-api", form, _asked, _NO_FILE)
+    try:
+        accepted = await take_picture(request, parts, "image-api", form, _asked, _NO_FILE)
+    except TooLargeError as error:
+        raise Refused(*_refusal(400, f"File must be less than {most_bytes // 1024} KB")) from error
     return _with_image(parts.store.single("image-api", None, accepted.job.id))
 
 
@@ -168,9 +172,7 @@ def _with_image(job: Single) -> dict[str, object]:
     return {**_job(job), "image": image}
 
 
-def _word(error: Exception, problem: Problem) -> Refusal:
-    if isinstance(error, TooLargeError):
-        return _refusal(400, f"File must be less than {MAX_KB} KB")
+def _word(_: Exception, problem: Problem) -> Refusal:
     if problem.status in {400, 422}:
         return _refusal(400, problem.detail)
     return problem.status, {"error": phrase(problem.status), "message": problem.detail}
