@@ -125,3 +125,11 @@ def test_one_source_in_so_many_is_sampled_always_the_same() -> None:
         found = [source for source in sources if keys.is_sampled(source, every)]
         assert found == [source for source in sources if keys.is_sampled(source, every)]
         assert abs(len(found) - expected) <= 4 * math.sqrt(expected) * (every > 1)
+
+
+def test_an_uploaded_image_has_an_address_that_no_host_can_have() -> None:
+    url = keys.upload_url("ab" * 32, "red, really?.jpg")
+    assert url == f"https://uploads.invalid/{'ab' * 32}/red%2C%20really%3F.jpg"
+    assert keys.uploaded(url) == "ab" * 32
+    for other in (url.replace("https", "http"), url.replace("ab", "zz", 1), "https://uploads.invalid/ab/x"):
+        assert keys.uploaded(other) is None
