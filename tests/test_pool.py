@@ -140,7 +140,7 @@ def test_an_image_error_crosses_the_pipe_whole(made: Callable[..., Pool]) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_crash_costs_one_image_and_the_child_is_replaced(
-    made: Callable[..., Pool], threads: ThreadPoolExecutor, number: signal.Signals
+    made: Callable[..., Pool], threads: ThreadPoolExecutor, number: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
     pool = made()
     slow = _slowly(pool, threads)
@@ -151,6 +151,7 @@ def test_a_crash_costs_one_image_and_the_child_is_replaced(
     assert isinstance(error, ImageError)
     assert (error.image_code, error.transient) == (ImageCode.DECODE_CRASHED, None)
     assert number.name in error.detail
+    assert f"pool child {busy} was lost at work ({number.name}) and is replaced" in caplog.text
     assert [_error(other) for other in others] == [None] * 30
     _until(lambda: len(pool.pids()) == 2)
     assert pool.restarts == 1

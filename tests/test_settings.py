@@ -266,7 +266,7 @@ def test_every_setting_of_the_contract_is_there() -> None:
         fetch.total_timeout_s fetch.max_bytes fetch.retries fetch.user_agent fetch.proxy image.quality image.format
         image.max_pixels image.timeout_s image.memory_mb image.formats callback.url callback.secret callback.allow
         callback.allow_lan storage.url storage.endpoint storage.region storage.access_key storage.secret_key
-        retention_days disk_reserve_mb log_level"""
+        retention_days disk_reserve_mb log_level log_format"""
     assert set(named.split()) <= set(catalogue())
 
 

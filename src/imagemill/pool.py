@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import logging
 import multiprocessing
 import os
 import secrets
@@ -30,6 +31,8 @@ from imagemill.core.errors import ImageCode, ImageError, ImagemillError
 from imagemill.core.recipe import Recipe
 from imagemill.imaging import child, headers, protocol
 from imagemill.settings import ImageSettings
+
+log = logging.getLogger(__name__)
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
 _HELLO_S: Final = 60.0
@@ -59,6 +62,7 @@ class _Child:
     def __init__(self, process: SpawnProcess, pipe: Connection) -> None:
         self.process = process
         self.pipe = pipe
+        self.pid = process.pid or 0
         self.images = 0
         self.deadline: float | None = time.monotonic() + _HELLO_S
         self.is_ready = False
@@ -167,7 +171,7 @@ class Pool:
                 return [error]
             alone = [([source], [0] if number in measured else []) for number, source in enumerate(sources)]
             return [result for source, which in alone for result in self.compress_all(source, recipe, which)]
-        return [_result(each) for each in reply.results]
+        return [each.error() if isinstance(each, protocol.Failure) else each for each in reply.results]
 
     def _weight(self, source: bytes | Path) -> int:
         worst = self._limits.max_pixels
@@ -190,7 +194,7 @@ class Pool:
                 _check_paths(reply, order)
             except (EOFError, OSError, msgspec.MsgspecError) as error:
                 self._drop(lent)
-                _remove_leftovers(order)
+                protocol.remove_leftovers(order)
                 if lent.is_overdue or not isinstance(error, ConnectionError):
                     raise self._fate(lent) from error
             else:
@@ -235,6 +239,8 @@ class Pool:
             lent.deadline = 0.0
             self._ring()
         lent.buried.wait(_BURIAL_S)
+        if not self._is_closed:
+            log.warning("pool child %d was lost at work (%s) and is replaced", lent.pid, _ended(lent.exit_code))
         lent.pipe.close()
 
     def _fate(self, lost: _Child) -> ImagemillError:
@@ -329,6 +335,7 @@ class Pool:
 
     def _bury(self, dead: _Child) -> None:
         dead.process.join()
+        log.debug("pool child %d has ended after %d images", dead.pid, dead.images)
         with self._changed:
             dead.exit_code = dead.process.exitcode
             dead.process.close()
@@ -372,12 +379,6 @@ class Pool:
             self._rope.send_bytes(b"")
 
 
-def _result(result: protocol.Compressed | protocol.Failure) -> protocol.Compressed | ImageError:
-    if isinstance(result, protocol.Compressed):
-        return result
-    return ImageError(result.code, result.detail, transient=result.transient, cause=result.cause)
-
-
 def _check_paths(reply: protocol.Reply, order: protocol.Order) -> None:
     """Believe a child only about its own files: one taken over by a hostile image must not have us publish others."""
     if len(reply.results) != len(order.sources):
@@ -386,12 +387,6 @@ def _check_paths(reply: protocol.Reply, order: protocol.Order) -> None:
         for output, made in enumerate(result.outputs if isinstance(result, protocol.Compressed) else ()):
             if made.path != protocol.output_path(order.spool, number, output) or Path(made.path).is_symlink():
                 raise msgspec.ValidationError(made.path)
-
-
-def _remove_leftovers(order: protocol.Order) -> None:
-    for number in range(len(order.sources)):
-        for output in range(1 + len(order.recipe.thumbnails)):
-            Path(protocol.output_path(order.spool, number, output)).unlink(missing_ok=True)
 
 
 def _ended(code: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Submission
 from imagemill.db import Store, open_database
 from imagemill.hosts import Hosts
+from imagemill.logs import bound
 from imagemill.metrics import Counter, Histogram
 from imagemill.pipeline import Notify, Outage, Work
 from imagemill.storage import StorageError
@@ -128,3 +130,30 @@ def test_what_is_in_hand_may_end(mill: Mill, is_paused: bool) -> None:
         mill.pipeline.verbs.pause_all()
     mill.pipeline.compress(claim)
     assert mill.states(job) == ["done"]
+
+
+def test_failures_are_told_with_their_ids_and_no_address(mill: Mill, caplog: pytest.LogCaptureFixture) -> None:
+    url = "http://shop.example/a.jpg?key=secret"
+    mill.origin.answers[url] = [ImageError(ImageCode.NOT_AN_IMAGE, f"what {url} sent is no image")]
+    seen: list[tuple[str, dict[str, str | int]]] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        seen.append((record.getMessage(), bound()))
+        return True
+
+    caplog.handler.addFilter(note)
+    with caplog.at_level("INFO", "imagemill"):
+        job = mill.accept(mill.sheet(url, *mill.urls(1)), Submission(callback_url="http://caller/end?key=secret"))
+        (notify,) = mill.work(job)
+        mill.receiver.answers = [500, 200]
+        mill.pipeline.notify(notify.delivery_id)
+        mill.clock.now += 60
+        mill.pipeline.notify(notify.delivery_id)
+    image = mill.images(job)[0]
+    assert seen[0][0] == "job accepted: 2 rows, 2 images"
+    assert ("image failed: not_an_image, attempt 1, host shop.example", {"job": job.id, "image": image.id}) in seen
+    assert "job finished: partial, 1 done, 1 failed" in [text for text, _ in seen]
+    called = [text.partition(",")[0] for text, _ in seen[-2:]]
+    assert called == ["callback not delivered: 500", "callback delivered: 200"]
+    assert {ids["job"] for _, ids in seen} == {job.id}
+    assert "secret" not in caplog.text

@@ -8,8 +8,10 @@ than sending one.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import time
+import uuid
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from imagemill.api.parts import Parts
 from imagemill.api.problems import send_problem
 from imagemill.api.rates import Rates, address_of
 from imagemill.core.errors import ForbiddenError, TooManyRequestsError
+from imagemill.logs import about
 from imagemill.metrics import Meters
 from imagemill.settings import Settings
 
@@ -36,6 +39,7 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
 )
+_IMAGE_ROUTE: Final = f"{IMAGES}{{name}}"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 _GONE: Final = 499
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -87,7 +91,8 @@ class Gate:
             return
         watch = Watch(scope, send, self._meters)
         try:
-            await self._answer(scope, receive, watch.send)
+            with about(request=watch.id) if watch.id else contextlib.nullcontext():
+                await self._answer(scope, receive, watch.send)
         finally:
             watch.note()
 
@@ -146,20 +151,25 @@ class Watch:
         self._send = send
         self._meters = meters
         self._began_s = time.monotonic()
-        self._path = scope["path"]
+        self._is_image = scope["path"].startswith(IMAGES)
+        # Images have no number: a link is asked for by everybody, and nothing is logged of it.
+        self.id = "" if self._is_image else str(uuid.uuid4())
         self._status = _GONE
         self._took_s = 0.0
 
     async def send(self, message: Message) -> None:
-        """Pass on, looking at the head."""
+        """Pass on; the head is looked at, and names the request as the log does."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             self._took_s = time.monotonic() - self._began_s
+            if self.id:
+                headers = [*message["headers"], (b"x-request-id", self.id.encode())]
+                message = HTTPResponseStartEvent(type=message["type"], status=message["status"], headers=headers)
         await self._send(message)
 
     def note(self) -> None:
         """Count the request, which is over; one that was never answered has the status 499, as nginx calls it."""
-        route = f"{IMAGES}{{name}}" if self._path.startswith(IMAGES) else self._scope.get("path_template") or "other"
+        route = _IMAGE_ROUTE if self._is_image else self._scope.get("path_template") or "other"
         method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
         self._meters.requests.add(method, route, str(self._status))
         self._meters.request_s.observe(self._took_s or time.monotonic() - self._began_s, route)

@@ -37,6 +37,7 @@ from imagemill.core.errors import (
 )
 from imagemill.core.sheet import Fault, SheetError
 from imagemill.db import StoreError
+from imagemill.logs import bound
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -154,7 +155,7 @@ async def send_problem(send: Send, error: Exception, headers: tuple[tuple[bytes,
 
 
 def _problem(kind: Kind, code: str, detail: str, extra: dict[str, Any]) -> Problem:
-    instance = uuid.uuid4().urn
+    instance = f"urn:uuid:{bound().get('request') or uuid.uuid4()}"
     if kind is _INTERNAL or kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         code, detail = "internal", f"This is not your fault. The log has the cause under {instance}."
         extra = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 import os
 import sys
 import traceback
@@ -16,7 +15,7 @@ import click
 from imagemill.core.errors import ImagemillError, RequestError, SettingError
 
 if TYPE_CHECKING:
-    from imagemill.settings import Loaded
+    from imagemill.settings import Loaded, Settings
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -67,13 +66,14 @@ def load_settings(config: Path | None, flags: Mapping[str, object] | None = None
     return load(flags or {}, os.environ, config)
 
 
-def start_logging(level: str) -> None:
-    """Send the log to standard error: at `level`, or all of it with --debug."""
+def start_logging(level: str, settings: Settings | None = None) -> None:
+    """Send the log to standard error: at `level`, or all of it with --debug; as `settings` say, or for people."""
+    from imagemill import logs
+
     session = click.get_current_context().find_object(Session)
     name = "debug" if session is not None and session.is_debug else level
-    logging.basicConfig(
-        level=name.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
-    )
+    style, most = (settings.log_format, settings.log_lines_per_s) if settings else ("human", 20)
+    logs.start(name, style=style, most=most, stream=sys.stderr)
 
 
 def exit_code(verb: Callable[[], object], session: Session) -> int:

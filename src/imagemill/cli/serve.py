@@ -36,7 +36,7 @@ def serve(config: Path | None, **flags: object) -> int:
     Ctrl-C or SIGTERM ends it within ten seconds and hands unfinished work back; a second one ends it at once.
     """
     loaded = console.load_settings(config, flags)
-    console.start_logging(loaded.settings.log_level)
+    console.start_logging(loaded.settings.log_level, loaded.settings)
     from imagemill.appliance import Appliance
 
     with stopping.listening() as stop, Appliance(loaded.settings) as appliance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume, Worst
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
 from imagemill.db.repeats import Repeats
+from imagemill.logs import about
 
 if TYPE_CHECKING:
     from imagemill.db.repeats import Key
     from imagemill.db.staging import Staging
+
+log = logging.getLogger(__name__)
 
 _TALLY = f"{', '.join(ImageState)}, source_bytes, output_bytes"
 
@@ -186,14 +190,17 @@ class Jobs(Repeats):
         now = self._clock()
         row = self._row(
             f"UPDATE job SET finished_at = ? WHERE id = ? AND finished_at IS NULL AND NOT {IS_OPEN}"
-            " RETURNING submission, started_at, paused_at, cancelled_at",
+            " RETURNING submission, uid, cancelled_at",
             (now, job_id),
         )
-        if row is None or (url := _decode(row[0]).callback_url) is None:
+        if row is None:
             return None
         counts = _counts(self._rows(f"SELECT {_TALLY} FROM tally WHERE job_id = ?", (job_id,))[0])
-        state = job_state(counts, started=True, paused=False, cancelled=row[3] is not None)
-        return self._add_delivery(job_id, f"job.{state}", url, now)
+        state = job_state(counts, started=True, paused=False, cancelled=row[2] is not None)
+        with about(job=row[1]):
+            log.info("job finished: %s, %s", state, ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "empty")
+        url = _decode(row[0]).callback_url
+        return None if url is None else self._add_delivery(job_id, f"job.{state}", url, now)
 
     def _add_delivery(self, job_id: int, event: str, url: str, now: float) -> int:
         """Write the outbox row of a callback; its id is made here, once, so that every attempt bears the same."""

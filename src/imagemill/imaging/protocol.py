@@ -6,11 +6,12 @@ child → parent: Hello once, then one Reply per Order.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from imagemill.core.errors import ImageCode
+from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe
 
 
@@ -83,6 +84,10 @@ class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     transient: bool | None = None
     cause: str = ""
 
+    def error(self) -> ImageError:
+        """Return the error."""
+        return ImageError(self.code, self.detail, transient=self.transient, cause=self.cause)
+
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """A child's first message: it is ready, and this is its engine (`engine.describe`)."""
@@ -100,6 +105,13 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 def output_path(spool: str, source: int, output: int) -> str:
     """Return where the child writes an output of a source, both counted from 0."""
     return f"{spool}-{source}-{output}"
+
+
+def remove_leftovers(order: Order) -> None:
+    """Remove what a child that was lost has written."""
+    for number in range(len(order.sources)):
+        for output in range(1 + len(order.recipe.thumbnails)):
+            Path(output_path(order.spool, number, output)).unlink(missing_ok=True)
 
 
 encode: Final = msgspec.msgpack.Encoder().encode

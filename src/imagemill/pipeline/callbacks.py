@@ -17,6 +17,7 @@ from imagemill.core.job import Trial, with_links
 from imagemill.core.profiles import CALLBACKS
 from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify
+from imagemill.pipeline.tidings import tell_called_back
 from imagemill.webhook import headers_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def notify(parts: Parts, delivery_id: int) -> list[Step]:
     next_attempt_at = None if wait_s is None else parts.clock() + wait_s
     record = partial(parts.store.record_attempt, delivery, attempt, state=state, next_attempt_at=next_attempt_at)
     patiently(parts, record)
-    parts.meters.callbacks.add("retried" if state == "pending" else state)
+    tell_called_back(parts, delivery, attempt, state, wait_s)
     return [] if wait_s is None else [Notify(delivery_id, delay_s=wait_s)]
 
 

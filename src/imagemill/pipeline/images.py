@@ -9,11 +9,12 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from imagemill.core import retry
+from imagemill.core import keys, retry
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import ErrorInfo
 from imagemill.core.keys import HOST_BITS, host_number, host_of
 from imagemill.db import Doors, Record, StoreError
+from imagemill.logs import about
 from imagemill.pipeline.batch import Batch, NoRoom
 from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify, Work
@@ -68,7 +69,7 @@ def compress(parts: Parts, taken: Claim) -> list[Step]:
     hand = _Hand(parts, taken)
     host = host_of(taken.images[0].url)
     try:
-        with parts.leases.held(taken):
+        with parts.leases.held(taken), about(job=taken.job_uid):
             hand.compress_all()
     finally:
         given_up = parts.hosts.leave(host)
@@ -159,7 +160,9 @@ class _Hand:
             self._keep(image, time.monotonic() - started, error)
 
     def _compress_batch(self) -> None:
-        with self._guarded(self._batch.images()):
+        images = self._batch.images()
+        ids = " ".join(keys.image_id(self._taken.job_uid, image.n) for image in images)
+        with self._guarded(images), about(image=ids):
             for image, seconds, result in self._batch.compress():
                 self._keep(image, seconds, result)
         self._has_room = self._has_room and not self._batch.is_refused
@@ -196,7 +199,7 @@ class _Hand:
         with self._parts.meters.stages.timed("record"):
             delivery = patiently(self._parts, lambda: store.record_images(taken, records, returned))
         self._records, self._recorded_at = [], time.monotonic()
-        tell_recorded(self._parts, records)
+        tell_recorded(self._parts, taken, records)
         if delivery is not None:
             self.notify.append(Notify(delivery))
 

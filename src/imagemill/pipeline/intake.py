@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from imagemill.core import keys
 from imagemill.core.job import Job, JobKind, Profile, Submission
 from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.db import Key, KeyTaken, NewJob, Staging
+from imagemill.logs import about
 from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.losses import lose_missing
 from imagemill.pipeline.steps import Work
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
     from imagemill.settings import Settings
+
+log = logging.getLogger(__name__)
 
 IMAGES_HEADER: Final = b"Input Image Urls\r\n"
 _MAX_FAULTS: Final = 1_000
@@ -212,6 +216,8 @@ class Intake:
             if isinstance(error, KeyTaken) and (faster := self._job_of(key)):
                 return faster
             raise
+        with about(job=new.uid):
+            log.info("job accepted: %d rows, %d images", new.sheet_rows, accepted.images)
         self._perform([Work(accepted.id, accepted.priority)])
         return new.uid
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from imagemill.core import keys
+from imagemill.logs import about
 from imagemill.pipeline.steps import Notify, Sweep, Work
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from imagemill.db import Accepted
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
+
+
+log = logging.getLogger(__name__)
 
 
 class Verbs:
@@ -30,6 +35,7 @@ class Verbs:
     def cancel(self, uid: str, owner: str | None = None) -> Job:
         """End a job now: what waits is not begun, what is in hand is dropped."""
         due = self._parts.store.cancel_job(uid, owner)
+        _tell("cancelled", uid)
         if due is not None:
             self._perform([Notify(due)])
         return self._parts.store.job(uid)
@@ -37,19 +43,25 @@ class Verbs:
     def pause(self, uid: str, owner: str | None = None) -> Job:
         """Begin nothing more of a job until it is resumed."""
         self._parts.store.pause_job(uid, owner)
+        _tell("paused", uid)
         return self._parts.store.job(uid)
 
     def resume(self, uid: str, owner: str | None = None) -> Job:
         """Go on with a paused job."""
-        return self._working(uid, self._parts.store.resume_job(uid, owner))
+        job = self._parts.store.resume_job(uid, owner)
+        _tell("resumed", uid)
+        return self._working(uid, job)
 
     def retry(self, uid: str, owner: str | None = None, images: Iterable[str] | None = None) -> Job:
         """Ask again for a job's failed and cancelled images: all, or those named by their ids."""
-        return self._working(uid, self._parts.store.retry_job(uid, owner, images))
+        job = self._parts.store.retry_job(uid, owner, images)
+        _tell("retried", uid)
+        return self._working(uid, job)
 
     def delete(self, uid: str, owner: str | None = None) -> None:
         """Forget a job: at once for everybody, its rows and files in the minutes after."""
         self._parts.store.delete_job(uid, owner)
+        _tell("deleted", uid)
         self._parts.folders.forget(uid)
         self._perform([Sweep()])
 
@@ -68,12 +80,19 @@ class Verbs:
     def pause_all(self) -> None:
         """Begin nothing more of any job until `resume_all`."""
         self._parts.store.pause_all()
+        log.warning("everything is paused")
 
     def resume_all(self) -> None:
         """Go on with every job that is not paused itself."""
         self._parts.store.resume_all()
+        log.warning("everything goes on")
         self._perform([Work(job.id, job.priority) for job in self._parts.store.open_jobs()])
 
     def _working(self, uid: str, job: Accepted) -> Job:
         self._perform([Work(job.id, job.priority)])
         return self._parts.store.job(uid)
+
+
+def _tell(what: str, uid: str) -> None:
+    with about(job=uid):
+        log.info("job %s", what)

@@ -233,6 +233,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
         "info"
     )
+    log_format: Annotated[Literal["human", "json"], Meta(description="lines of the log")] = "human"
+    log_lines_per_s: Annotated[
+        int, Meta(ge=1, le=100_000, description="lines of one kind logged in a second, the rest are counted")
+    ] = 20
     fetch: FetchSettings = FetchSettings()
     image: ImageSettings = ImageSettings()
     callback: CallbackSettings = CallbackSettings()
