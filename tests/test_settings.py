@@ -272,17 +272,19 @@ def test_every_setting_of_the_contract_is_there() -> None:
 
 def test_secrets_are_masked_in_both_listings() -> None:
     environ = {"IMAGEMILL_CALLBACK_SECRET": "hunter2", "IMAGEMILL_FETCH_PROXY": "http://user:hunter2@proxy.example:1"}
+    environ["IMAGEMILL_CALLBACK_URL"] = "https://hooks.example/end?key=hunter2"
     key = {"IMAGEMILL_STORAGE_ACCESS_KEY": "shop", "IMAGEMILL_STORAGE_SECRET_KEY": "hunter2"}
     loaded = load({"storage.url": "s3://bucket"}, environ | key, None)
     shown = {row.name: row.value for row in describe(loaded)}
     assert (shown["callback.secret"], shown["storage.secret_key"]) == ("***", "***")
+    assert shown["callback.url"] == "https://hooks.example/end?***"
     assert shown["fetch.proxy"] == "http://user:***@proxy.example:1"
     assert "hunter2" not in str(describe(loaded)) + as_toml(loaded)
     assert "# secret is set by IMAGEMILL_CALLBACK_SECRET" in as_toml(loaded)
 
 
 def test_masking_leaves_addresses_without_a_password_alone() -> None:
-    for text in ("http://a.example:80/b@c", "https://user@a.example", "user:pass"):
+    for text in ("http://a.example:80/b@c", "https://user@a.example", "user:pass", "what? it/is"):
         assert masked_url(text) == text
 
 

@@ -20,6 +20,9 @@ from typing import TextIO
 
 _ABOUT: ContextVar[dict[str, str | int]] = ContextVar("about")
 
+_TALKATIVE = ("peewee", "huey", "httpx", "httpcore", "asyncio")
+"""Libraries whose debug messages repeat what they are given: peewee each statement with its values, secrets too."""
+
 _WINDOW_S = 1.0
 _MOST_KINDS = 1_000
 _MOST_CHARS = 4_000
@@ -46,6 +49,8 @@ def start(level: str, *, style: str = "human", most: int = 20, stream: TextIO) -
     handler.setFormatter(JsonLines() if style == "json" else HumanLines())
     handler.addFilter(Flood(most, handler.handle))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
 
 
 class HumanLines(logging.Formatter):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from imagemill.core.job import Callback, Counts, Job, Volume, with_links
+from imagemill.core.job import Callback, Counts, Job, Volume, with_links, without_query
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import JobState
 
@@ -74,3 +74,15 @@ def test_the_wire_has_the_contract_s_names() -> None:
         "last_status": None,
         "next_attempt_at": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://h/end", "https://h/end"),
+        ("https://h/end?key=1&x=?", "https://h/end?***"),
+        ("https://h/?", "https://h/?***"),
+    ],
+)
+def test_the_query_of_a_callback_is_not_shown(url: str, shown: str) -> None:
+    assert without_query(url) == shown

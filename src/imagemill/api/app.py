@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from imagemill.api.auth import NEEDS, Authentication, demand_scope, provide_caller
 from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
+from imagemill.api.documents import JsonRequest
 from imagemill.api.downloads import download_archive, download_input, download_output, download_report
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
@@ -86,6 +87,7 @@ def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
             "parts": Provide(lambda: parts, sync_to_thread=False),
             "published": Provide(lambda: published, sync_to_thread=False),
         },
+        request_class=JsonRequest,
         exception_handlers={Exception: answer_problem},
         after_request=page_policy,
         openapi_config=openapi_config(DocsPage()),

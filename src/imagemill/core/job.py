@@ -69,7 +69,7 @@ class Worst(msgspec.Struct, frozen=True):
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """Where the end of a job is told, and how far that got."""
+    """Where the end of a job is told, and how far that got. The query of `url` is hidden: it may be a key."""
 
     url: str | None = None
     state: Literal["none", "pending", "delivered", "failed"] = "none"
@@ -114,6 +114,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def is_finished(self) -> bool:
         """Whether no image of it will change by itself any more."""
         return self.state in {JobState.COMPLETED, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED}
+
+
+def without_query(url: str) -> str:
+    """Return an address as it is shown: the setting's callback is seen by all who submit, and a query may be a key."""
+    head, mark, _ = url.partition("?")
+    return f"{head}?***" if mark else url
 
 
 def linked(job: Job, base: str = "") -> Links:

@@ -10,7 +10,7 @@ import msgspec
 
 from imagemill.core import keys
 from imagemill.core.errors import NotFoundError, RequestError
-from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume, Worst
+from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume, Worst, without_query
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
 from imagemill.db.repeats import Repeats
 from imagemill.logs import about
@@ -257,6 +257,7 @@ class Jobs(Repeats):
     def _callback(self, job_id: int, url: str | None) -> Callback:
         if url is None:
             return Callback()
+        url = without_query(url)
         row = self._row(
             "SELECT state, attempts, last_status, next_attempt_at FROM delivery WHERE job_id = ?"
             " ORDER BY id DESC LIMIT 1",

@@ -29,6 +29,7 @@ RESERVED: Final = frozenset({CONFIG_NAME, DEBUG_NAME})
 
 _APP: Final = "imagemill"
 _BOOLEANS: Final = dict.fromkeys(("yes", "on", "true", "1"), True) | dict.fromkeys(("no", "off", "false", "0"), False)
+_QUERY: Final = re.compile(r"(https?://[^\s?#'\"]*)\?[^\s#'\"]+")
 _USERINFO: Final = re.compile(r"(?<=//)([^/@\s:]*):[^/@\s]*(?=@)")
 
 
@@ -74,8 +75,8 @@ def config_path(environ: Mapping[str, str], config: Path | None) -> tuple[Path, 
 
 
 def masked_url(text: str) -> str:
-    """Return the text with the password of every address in it hidden."""
-    return _USERINFO.sub(r"\1:***", text)
+    """Return the text with what is secret in an address hidden: its password, and its query, which may be a key."""
+    return _QUERY.sub(r"\1?***", _USERINFO.sub(r"\1:***", text))
 
 
 def _from_file(path: Path, is_named: bool) -> Iterator[_Given]:  # noqa: FBT001 - the pair of `config_path`

@@ -25,7 +25,7 @@ REPORT_COLUMNS: Final = (
     "seconds",
     "ssim",
 )
-_RUNNABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_RUNNABLE: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _GRAMMAR: Final = Grammar(",")
 
 
