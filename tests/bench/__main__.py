@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import codec, memory, races, upkeep
+from tests.bench import codec, load, memory, races, upkeep
 from tests.bench.contenders import Result, available, peers
 from tests.bench.pictures import photos
 from tests.places import ROOT
@@ -21,6 +21,9 @@ UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
     "million": upkeep.million,
     "bookkeeping": upkeep.bookkeeping,
     "memory": memory.memory,
+    "load": load.load,
+    "published": load.published,
+    "listing": load.listing,
 }
 SCENARIOS = [*races.RACES, "codec", *UPKEEP]
 GOALS = {
@@ -28,6 +31,8 @@ GOALS = {
     "more_memory_mb": "at most 100",
     "output_rows_per_s": "at least 100,000",
     "bookkeeping_ms": "at most 0.3",
+    "status_p99_ms": "at most 50",
+    "ours / nginx": "at least 0.5",
     "photos tree_mb": "at most 450",
 }
 COLUMNS = ("contender", "images/s", "net/s", "wall s", "start s", "CPU s", "CPU ms each", "MB resident", "MB out")

@@ -162,6 +162,10 @@ def test_memory_is_limited(child: Child, tmp_path: Path) -> None:
     assert isinstance(_ask(pipe, tmp_path, written(photo(), "jpeg")), protocol.Compressed)
 
 
+def test_a_child_gives_way_to_its_parent(child: Child) -> None:
+    assert os.getpriority(os.PRIO_PROCESS, child[0].pid or 0) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+
+
 @linux_only
 def test_the_sandbox_holds(child: Child, tmp_path: Path) -> None:
     process, pipe, _ = child

@@ -28,6 +28,7 @@ def main(pipe: Connection, config: protocol.Config, parent: int) -> None:
 
     pixels.set_warnings()
     sandbox.tune_memory()
+    sandbox.give_way()
     hello = protocol.encode(protocol.Hello(engine.describe()))
     resident = sandbox.Resident()
     sandbox.enter(config.memory_mb, parent, config.spool)

@@ -27,6 +27,7 @@ _FILE_BYTES: Final = 1 << 30
 _DESCRIPTORS: Final = 64
 _TRIM_PIXELS: Final = 8_000_000
 _CPU_MARGIN_S: Final = 2.0
+_NICE: Final = 10
 _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -80,6 +81,16 @@ def share_arenas() -> None:
     """
     if _LIBC is not None and hasattr(_LIBC, "mallopt"):
         _LIBC.mallopt(_M_ARENA_MAX, 2)
+
+
+def give_way() -> None:
+    """Let the parent, which answers requests and feeds the children, go first where the cores are short.
+
+    A system that forbids it (a filter of system calls, Windows) has the images made no less.
+    """
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(_NICE)
 
 
 def tidy(pixels: int) -> None:
