@@ -343,3 +343,14 @@ def test_a_sample_is_compared_and_repeats_agree(mill: Mill) -> None:
     mill.work(other)
     assert {image.ssim for image in mill.images(other)} == {None}
     assert mill.job(other).worst_ssim is None
+
+
+def test_an_image_costs_few_statements(mill: Mill) -> None:
+    job = mill.accept(mill.sheet(*mill.urls(64)))
+    statements: list[str] = []
+    connection = mill.store._database.connection()
+    connection.set_trace_callback(statements.append)
+    mill.work(job)
+    connection.set_trace_callback(None)
+    assert mill.states(job) == ["done"] * 64
+    assert len(statements) / 64 < 10
