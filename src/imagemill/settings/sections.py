@@ -101,7 +101,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ssim_every: Annotated[
         int, Meta(ge=0, le=1_000_000, description="one in so many images is compared with its source, 0 for none")
     ] = 20
-    recycle_after: Annotated[int, Meta(ge=1, description="images after which a pool child is replaced")] = 2000
+    recycle_after: Annotated[int, Meta(ge=1, description="images after which a pool child is replaced")] = 10_000
     recycle_mb: Annotated[int, Meta(ge=64, description="resident MiB after which a pool child is replaced")] = 400
 
     def recipe_defaults(self) -> dict[str, Any]:
