@@ -27,10 +27,10 @@ UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
 }
 SCENARIOS = [*races.RACES, "codec", *UPKEEP]
 GOALS = {
-    "accepted_s": "at most 20",
+    "accepted_s": "at most 15",
     "more_memory_mb": "at most 100",
     "output_rows_per_s": "at least 100,000",
-    "bookkeeping_ms": "at most 0.3",
+    "bookkeeping_ms": "at most 0.25",
     "status_p99_ms": "at most 50",
     "ours / nginx": "at least 0.5",
     "photos tree_mb": "at most 450",

@@ -34,9 +34,9 @@ def _catalogue(folder: Path, base: str) -> bytes:
 
 
 RACES = {
-    "products": Race(lambda: PRODUCTS, _catalogue, lambda folder: len(_pictures(folder)), 1.3),
+    "products": Race(lambda: PRODUCTS, _catalogue, lambda folder: len(_pictures(folder)), 2.0),
     "photos": Race(photos, _catalogue, lambda folder: len(_pictures(folder)), 1.7),
-    "shop": Race(lambda: SHOP, lambda _folder, base: shop_sheet(base), lambda _folder: CELLS, 5.0),
+    "shop": Race(lambda: SHOP, lambda _folder, base: shop_sheet(base), lambda _folder: CELLS, 8.0),
 }
 
 
