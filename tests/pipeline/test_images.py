@@ -348,7 +348,7 @@ def test_a_sample_is_compared_and_repeats_agree(mill: Mill) -> None:
 def test_an_image_costs_few_statements(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(64)))
     statements: list[str] = []
-    connection = mill.store._database.connection()
+    connection = mill.store._database.connection()  # type: ignore[no-untyped-call]
     connection.set_trace_callback(statements.append)
     mill.work(job)
     connection.set_trace_callback(None)
