@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 START_S: Final = 10.0
 HEAD_BYTES: Final = 128 * 1024
-"""A request's head may have so many bytes, and a hundred headers: above that it is 431, or 414.
+"""A request's head may have so many bytes, and a hundred headers: above that it is 431, or 414. One that comes in large
+pieces may be read to twice as much before that is noticed.
 
 Granian's own 408 KiB would let 1024 connections fill 400 MiB; below 128, uploads lose speed (64: half of it).
 """
