@@ -13,7 +13,7 @@ import msgspec
 
 from imagemill.core.recipe import Recipe
 
-CODEC_VERSION: Final = "rq4"
+CODEC_VERSION: Final = "rq5"
 """Part of every output key: raised whenever equal input would give other bytes."""
 
 HOST_BITS: Final = 48

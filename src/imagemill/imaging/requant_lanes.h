@@ -30,15 +30,38 @@ static inline void lanes_interleave(lanes one, lanes other, lanes *low, lanes *h
     *high = _mm_unpackhi_epi16(one, other);
 }
 
-/* Write min(|in|, most) × 32 × ratio / 65536 to `out`; set bit i where lane i has at least `least`. */
-static inline unsigned lanes_measure(const int16_t *in, const uint16_t *ratio, uint16_t *out, int most, int least) {
-    lanes value = lanes_load(in);
-    value = _mm_max_epi16(value, _mm_subs_epi16(_mm_setzero_si128(), value));
+static inline lanes lanes_size(const int16_t *in) {
+    const lanes value = lanes_load(in);
+    return _mm_max_epi16(value, _mm_subs_epi16(_mm_setzero_si128(), value));
+}
+
+/* Write min(value, most) × 32 × ratio / 65536 to `out`; say which lanes have at least `least` there. */
+static inline lanes lanes_measure(lanes value, const uint16_t *ratio, uint16_t *out, int most, int least) {
     value = _mm_slli_epi16(_mm_min_epi16(value, lanes_all(most)), 5);
     value = _mm_mulhi_epu16(value, lanes_load(ratio));
     lanes_store(out, value);
-    const lanes found = _mm_cmpgt_epi16(value, lanes_all(least - 1));
-    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(found, _mm_setzero_si128()));
+    return _mm_cmpgt_epi16(value, lanes_all(least - 1));
+}
+
+/* A bit for each lane. */
+static inline unsigned lanes_which(lanes large) {
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(large, _mm_setzero_si128()));
+}
+
+typedef __m128i lane_sums;
+
+static inline lane_sums lanes_no_sums(void) { return _mm_setzero_si128(); }
+
+/* Add the squares of min(value, most) × step, where that is `large`. */
+static inline lane_sums lanes_square(lane_sums sums, lanes value, lanes large, const int16_t *most,
+                                     const int16_t *step) {
+    value = _mm_and_si128(_mm_mullo_epi16(_mm_min_epi16(value, lanes_load(most)), lanes_load(step)), large);
+    return _mm_add_epi32(sums, _mm_madd_epi16(value, value));
+}
+
+static inline int lanes_sum(lane_sums sums) {
+    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, _MM_SHUFFLE(1, 0, 3, 2)));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sums, _mm_shuffle_epi32(sums, _MM_SHUFFLE(2, 3, 0, 1))));
 }
 
 #else
@@ -75,15 +98,36 @@ static inline void lanes_interleave(lanes one, lanes other, lanes *low, lanes *h
     }
 }
 
-static inline unsigned lanes_measure(const int16_t *in, const uint16_t *ratio, uint16_t *out, int most, int least) {
+static inline lanes lanes_size(const int16_t *in) {
+    LANES_EACH(in[i] < -INT16_MAX ? INT16_MAX : in[i] < 0 ? -in[i] : in[i]);
+}
+
+static inline lanes lanes_measure(lanes value, const uint16_t *ratio, uint16_t *out, int most, int least) {
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint16_t)((uint32_t)((value.at[i] > most ? most : value.at[i]) << 5) * ratio[i] >> 16);
+    LANES_EACH(-((int16_t)out[i] >= least));
+}
+
+static inline unsigned lanes_which(lanes large) {
     unsigned found = 0;
-    for (int i = 0; i < 8; i++) {
-        const int value = in[i] < 0 ? -in[i] : in[i];
-        out[i] = (uint16_t)((uint32_t)((value > most ? most : value) << 5) * ratio[i] >> 16);
-        found |= (unsigned)(out[i] >= least) << i;
-    }
+    for (int i = 0; i < 8; i++) found |= (unsigned)(large.at[i] & 1) << i;
     return found;
 }
+
+typedef int lane_sums;
+
+static inline lane_sums lanes_no_sums(void) { return 0; }
+
+static inline lane_sums lanes_square(lane_sums sums, lanes value, lanes large, const int16_t *most,
+                                     const int16_t *step) {
+    for (int i = 0; i < 8; i++) {
+        const int part = ((value.at[i] < most[i] ? value.at[i] : most[i]) * step[i]) & large.at[i];
+        sums += part * part;
+    }
+    return sums;
+}
+
+static inline int lanes_sum(lane_sums sums) { return sums; }
 
 #endif
 #endif

@@ -38,10 +38,10 @@ typedef struct {
     uint16_t old_step[BLOCK], step[BLOCK];
     int dc_step; /* of what choosing is given; merged blocks come in steps of 1 */
     uint16_t ratio[BLOCK]; /* old step / step in 1/65536 */
-    float weight[BLOCK];     /* what a unit of `scaled` squared is worth in squared coefficients */
+    float weight[BLOCK];   /* what a coefficient gains, in the cost of bits */
+    int16_t energy_step[BLOCK], energy_most[BLOCK];
     int16_t merge_step[BLOCK];
-    float bits[BLOCK][11];   /* of a coefficient, by the zeros before it and its size */
-    float thrift;
+    int32_t bits[11][BLOCK]; /* what a coefficient costs, by its size and the zeros before it */
     block *blocks;
 } plane;
 
