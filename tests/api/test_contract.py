@@ -31,7 +31,7 @@ EXAMPLES: Final = int(os.environ.get("EXAMPLES", "0"))
 TOKENS: Final = {"admin": ADMIN, "submitter": SUBMITTER, "reader": READER, "stranger": "im_stranger", "nobody": None}
 ON_EVERYTHING: Final = frozenset({
     "cache-control", "connection", "content-length", "content-security-policy", "content-type", "date",
-    "referrer-policy", "server", "transfer-encoding", "x-content-type-options", "x-frame-options",
+    "referrer-policy", "server", "transfer-encoding", "x-content-type-options", "x-frame-options", "x-request-id",
 })  # fmt: skip
 CHECKED: Final = (
     "not_a_server_error",

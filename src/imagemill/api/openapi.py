@@ -38,7 +38,8 @@ pictures, compressed.
 
 Everything under `/api/v1` needs `Authorization: Bearer <token>`; `imagemill token show` prints the first one. Errors
 are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details: `code` is stable, `detail` says what to do.
-Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7.
+Times are RFC 3339 in UTC, sizes are bytes, ids are UUIDv7. Every answer but a published picture
+bears `X-Request-Id`, which the log has too.
 """
 
 BINARY: Final = "application/octet-stream"
