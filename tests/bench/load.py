@@ -26,7 +26,7 @@ from tests.story.ledger import sheet
 
 _SOI: Final = b"\xff\xd8"
 JOBS: Final = 10_000
-PICTURES: Final = 12_000
+PICTURES: Final = 24_000
 FOR_S: Final = 15.0
 
 
