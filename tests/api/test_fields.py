@@ -32,6 +32,7 @@ PAIRS = [
     ("priority", "-10"),
     ("name", "Spring, Übersicht"),
     ("expires_in_s", "3600"),
+    ("image_column", "Bild"),
 ]
 
 
@@ -57,6 +58,7 @@ def test_every_field_becomes_its_value() -> None:
         priority=-10,
         name="Spring, Übersicht",
         expires_in_s=3600,
+        image_column="Bild",
     )
 
 

@@ -74,6 +74,14 @@ def test_fields_may_follow_the_sheet(client: httpx.Client) -> None:
     assert len(recipe["thumbnails"]) == 2
 
 
+def test_the_column_of_links_may_be_named_behind_the_sheet(client: httpx.Client) -> None:
+    sheet = b"Nr,Bild\n1,http://origin.example/a.jpg\n"
+    parts: list[tuple[str, tuple[str | None, bytes]]] = [("file", ("a.csv", sheet)), ("image_column", (None, b"bild"))]
+    answer = client.post(JOBS, files=parts)
+    assert (answer.status_code, answer.json()["counts"]["images"]) == (202, 1)
+    assert client.post(JOBS, files=parts[:1]).json()["errors"][0]["code"] == "missing_column"
+
+
 def test_defaults_are_settings(tmp_path: Path) -> None:
     settings = Settings()
     with running(tmp_path / "data", settings) as site:

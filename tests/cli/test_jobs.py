@@ -71,7 +71,8 @@ def write(*urls: str, header: str = "ID,Images") -> str:
 
 def test_a_sheet_is_sent_awaited_and_fetched(shell: Shell, origin: Origin, appliance: ApplianceProcess) -> None:
     flags = ("--quality", "40", "--thumbnail", "20x20", "--keep-original", "--name", "spring", "--errors-column")
-    code, out, err = shell("submit", write(f"{origin.url}/0.jpg"), *flags, "-o", "done.csv")
+    sheet = write(f"{origin.url}/0.jpg", header="ID,Bild")
+    code, out, err = shell("submit", sheet, *flags, "--image-column", "Bild", "-o", "done.csv")
     assert code == 0, err
     assert "completed" in out
     assert "1 of 1 done, 0 failed" in out

@@ -78,7 +78,7 @@ def test_no_sheet_is_begun_without_room(mill: Mill) -> None:
 def test_a_sheet_whose_rows_will_not_fit_is_refused(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     intake = mill.pipeline.intake()
     intake.feed(SHEET.encode())
-    monkeypatch.setattr(intake._staging, "size_bytes", lambda: 1 << 60)
+    monkeypatch.setattr(intake._reading.staging, "size_bytes", lambda: 1 << 60)
     with pytest.raises(NoRoomError, match="MiB are needed"):
         intake.accept(Submission(), owner="shop", filename="a.csv")
     assert nothing_is_left(mill)

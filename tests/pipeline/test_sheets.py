@@ -79,7 +79,7 @@ def test_before_the_end_only_what_there_is(mill: Mill) -> None:
 
 def test_a_long_sheet_comes_in_pieces(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WRITE_BYTES", 100)
-    monkeypatch.setattr(module, "_READ_BYTES", 7)
+    monkeypatch.setattr(module, "READ_BYTES", 7)
     monkeypatch.setattr(module, "_PAGE", 2)
     job = made(mill, Submission())
     pieces = list(mill.pipeline.output_sheet(job)), list(mill.pipeline.report(job))

@@ -118,6 +118,12 @@ JOB_FIELDS: Final = {
     "expires_in_s": Field(
         Annotated[int, Meta(ge=1, le=_TEN_YEARS_S)], "When the job and its files may be deleted.", _SECONDS, _plain
     ),
+    "image_column": Field(
+        _LINE,
+        "The sheet's column of links, where its name is not recognised: its name, or `#3` for the third.",
+        "one line of at most 200 characters",
+        _plain,
+    ),
 }
 
 FIELDS: Final = RECIPE_FIELDS | JOB_FIELDS

@@ -46,6 +46,10 @@ _FLAGS: Final = (
 )  # fmt: skip
 _SHEET_FLAGS: Final = (
     click.option(
+        "--image-column", metavar="NAME|#N",
+        help="The column of links, where its name is not recognised: its name, or #3 for the third.",
+    ),
+    click.option(
         "--on-failure", type=_choices(Submission, "on_failure"), default="keep-url", show_default=True,
         help="What stands in the place of a failed image.",
     ),

@@ -67,6 +67,7 @@ def run(
     public_url: str | None,
     on_failure: Literal["keep-url", "empty"],
     errors_column: bool,
+    image_column: str | None,
     workers: int | None,
     retry_failed: bool,
     estimates: bool,
@@ -89,6 +90,7 @@ def run(
         recipe=recipe_flags.recipe(recipe, settings.image.recipe_defaults()),
         on_failure=on_failure,
         errors_column=errors_column,
+        image_column=image_column,
     )
     shown = estimate.show if estimates else partial(show, retries=retry_failed)
     return unless_refused(lambda: shown(settings, places, submission, as_json=as_json), as_json=as_json)

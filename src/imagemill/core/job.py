@@ -25,6 +25,7 @@ Profile = Literal["bip", "csv-api", "thumbnails", "image-api"]
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for beside the pictures: the recipe and the job's own settings (API.md).
 
+    `image_column` is the sheet's column of links, by its name or as `#3`; None where it is to be recognised.
     `profile` is where it asked, and so how its callbacks look; no client of our own can say it.
     """
 
@@ -37,6 +38,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     name: str = ""
     expires_in_s: int | None = None
+    image_column: str | None = None
     profile: Profile | None = None
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from imagemill.core.job import Submission
+
 _UNNAMED: Final = "image"
 
 
@@ -68,11 +70,11 @@ class ImageIntake(Intake):
             raise ValueError(message)
         return self._image
 
-    def _check(self) -> None:
+    def _read(self, submission: Submission) -> None:
         if not self._images.is_dir():
             message = "No image was sent: send it as the multipart file `image`."
             raise RequestError(message, [("image", message)])
-        super()._check()
+        super()._read(submission)
 
     def _keep(self, uid: str) -> None:
         uploads = self._parts.folders.uploads

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import keys
+from imagemill.core.errors import RequestError
 from imagemill.core.job import Job, JobKind, Profile, Submission
-from imagemill.core.sheet import Fault, Rules, SheetError, SheetReader, duplicate_serial_fault
-from imagemill.db import Key, KeyTaken, NewJob, Staging
+from imagemill.core.sheet import Fault, Rules
+from imagemill.db import Key, KeyTaken, NewJob
 from imagemill.logs import about
 from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.losses import lose_missing
+from imagemill.pipeline.reading import Reading, read_again, with_column
 from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from imagemill.core.estimate import Estimate
-    from imagemill.core.sheet import Row
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
     from imagemill.settings import Settings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMAGES_HEADER: Final = b"Input Image Urls\r\n"
-_MAX_FAULTS: Final = 1_000
 _CHECK_BYTES: Final = 4 << 20
 """How often the disk is looked at while a sheet comes in."""
 _STRICT: Final = frozenset({"bip"})
@@ -84,8 +84,7 @@ class Intake:
         self._path = self._folder / "sheet"
         self._file = self._path.open("xb")
         self._digest = hashlib.sha256()
-        self._reader = SheetReader(self._rules)
-        self._staging = Staging(self._folder / "staging.db")
+        self._reading = Reading(self._rules, self._folder / "staging.db")
         self._unchecked_bytes = 0
         self._place = place.pop_all()
 
@@ -94,7 +93,7 @@ class Intake:
         with self._parts.room.watched():
             self._file.write(data)
         self._digest.update(data)
-        self._stage(self._reader.feed(data))
+        self._reading.feed(data)
         self._unchecked_bytes += len(data)
         if self._unchecked_bytes >= _CHECK_BYTES:
             self._parts.room.check()
@@ -117,8 +116,7 @@ class Intake:
         pictures of it that somebody has removed are made again.
         """
         try:
-            self._stage(self._reader.close())
-            self._check()
+            self._read(submission)
             asked = msgspec.structs.replace(self._with_callback(submission), profile=self._profile)
             if continue_same and (same := self._parts.store.same_job(self._digest.hexdigest(), asked, owner)):
                 self._continue(same)
@@ -134,10 +132,9 @@ class Intake:
         `is_given_up` is asked now and then whether anybody still wants to know.
         """
         try:
-            self._stage(self._reader.close())
-            self._check()
+            self._read(submission)
             self._with_callback(submission)
-            sampled = self._staging.sample(self._parts.settings.estimate.samples)
+            sampled = self._reading.staging.sample(self._parts.settings.estimate.samples)
             place = self._place.pop_all()
         finally:
             self.discard()
@@ -147,23 +144,27 @@ class Intake:
         """Leave nothing on the disk."""
         with contextlib.suppress(OSError):
             self._file.close()
-        self._staging.close()
+        self._reading.discard()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._place.close()
 
-    def _stage(self, rows: Iterable[Row]) -> None:
-        # Without a serial column the row number stands in, which cannot repeat.
-        has_serial = self._reader.header is not None and self._reader.header.serial is not None
-        for row in rows:
-            self._staging.add(row.number, row.urls, row.serial if has_serial else "")
+    def _read(self, submission: Submission) -> None:
+        """Read the sheet to its end, as was asked for; SheetError lists all that is wrong with it."""
+        self._close(submission.image_column)
+        self._reading.check()
 
-    def _check(self) -> None:
-        faults, header = self._reader.faults, self._reader.header
-        if header is not None and "serial" in self._rules.unique:
-            for row, first, value in self._staging.repeated_serials(_MAX_FAULTS):
-                faults.add(duplicate_serial_fault(row, first, header, value))
-        if faults.total:
-            raise SheetError(faults, self._reader.names)
+    def _close(self, column: str | None) -> None:
+        """End the reading; a chosen column may be named behind the sheet, which then is read again."""
+        if column is None:
+            self._reading.close()
+            return
+        if self._kind == "images":
+            message = "Only a sheet has columns."
+            raise RequestError(message, [("image_column", message)])
+        self._file.flush()
+        self._reading.discard()
+        self._rules = with_column(self._rules, column)
+        self._reading = read_again(self._path, self._rules, self._folder / "chosen.db")
 
     def _with_callback(self, submission: Submission) -> Submission:
         section = self._parts.settings.callback
@@ -176,7 +177,7 @@ class Intake:
         )
 
     def _accepted(self, uid: str) -> Accepted:
-        return Accepted(job=self._parts.store.job(uid), warnings=list(self._reader.warnings))
+        return Accepted(job=self._parts.store.job(uid), warnings=list(self._reading.reader.warnings))
 
     def _key(self, repeat: Repeat, owner: str) -> Key:
         content = hashlib.sha256(f"{self._digest.hexdigest()}/{repeat.fields}".encode()).hexdigest()
@@ -201,15 +202,15 @@ class Intake:
             submission=submission,
             filename=filename,
             sheet_sha256=self._digest.hexdigest(),
-            sheet_rows=self._reader.rows,
+            sheet_rows=self._reading.reader.rows,
             created_at=now,
         )
-        self._parts.room.check(_GROWTH * self._staging.size_bytes())
+        self._parts.room.check(_GROWTH * self._reading.staging.size_bytes())
         with self._parts.room.watched():
             self._keep(new.uid)
-        self._staging.seal()
+        self._reading.staging.seal()
         try:
-            accepted = self._parts.store.accept_job(new, self._staging, key)
+            accepted = self._parts.store.accept_job(new, self._reading.staging, key)
         except BaseException as error:
             self._parts.folders.forget(new.uid)
             # Two requests with one key, at once: the faster one's job is the answer to both.

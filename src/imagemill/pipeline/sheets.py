@@ -12,6 +12,7 @@ from imagemill.core.addresses import web_url
 from imagemill.core.errors import ImageError, ImagemillError, NotFinishedError, NotFoundError, RequestError
 from imagemill.core.sheet import REPORT_COLUMNS, Row, Rules, SheetReader, SheetWriter, report_line
 from imagemill.pipeline.intake import rules
+from imagemill.pipeline.reading import READ_BYTES, with_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from imagemill.db import Fate
     from imagemill.pipeline.parts import Parts
 
-_READ_BYTES: Final = 256 * 1024
 _WRITE_BYTES: Final = 64 * 1024
 _PAGE: Final = 2_000
 
@@ -85,7 +85,8 @@ def _output_lines(parts: Parts, path: Path, job: Job) -> Iterator[bytes]:
 def _read_again(parts: Parts, path: Path, job: Job) -> Iterator[tuple[SheetReader, list[tuple[Row, list[Fate]]]]]:
     """Read the kept sheet beside what became of each of its places."""
     fates = parts.store.fates(job.id)
-    reader = SheetReader(_without_limits(rules(parts.settings, job.kind)))
+    known = with_column(rules(parts.settings, job.kind), parts.store.submission(job.id).image_column)
+    reader = SheetReader(_without_limits(known))
     for rows in _chunks(path, reader):
         yield reader, [(row, [_next(fates, job) for _ in row.urls]) for row in rows]
     if next(fates, None) is not None:
@@ -110,7 +111,7 @@ def _without_limits(known: Rules) -> Rules:
 
 def _chunks(path: Path, reader: SheetReader) -> Iterator[list[Row]]:
     with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
+        while data := file.read(READ_BYTES):
             if rows := reader.feed(data):
                 yield rows
     if rows := reader.close():

@@ -1,11 +1,12 @@
 """Sheets: what people upload, and what they get back (sans-IO: bytes in, rows out, and the other way).
 
 Reading order: rules, faults, encoding → lines → dialect → records → header → opening → urls →
-rows → reader; then writer and report.
+rows → reader; then glance, writer and report.
 """
 
 from imagemill.core.sheet.dialect import Dialect
 from imagemill.core.sheet.faults import MAX_LISTED, Fault, Faults, SheetError
+from imagemill.core.sheet.glance import Column, Glance, Glimpse, ShownRow, unrecognised
 from imagemill.core.sheet.header import TITLES, Header, duplicate_serial_fault
 from imagemill.core.sheet.reader import SheetReader, read_rows
 from imagemill.core.sheet.report import REPORT_COLUMNS, report_line
@@ -17,16 +18,21 @@ __all__ = [
     "MAX_LISTED",
     "REPORT_COLUMNS",
     "TITLES",
+    "Column",
     "Dialect",
     "Fault",
     "Faults",
+    "Glance",
+    "Glimpse",
     "Header",
     "Row",
     "Rules",
     "SheetError",
     "SheetReader",
     "SheetWriter",
+    "ShownRow",
     "duplicate_serial_fault",
     "read_rows",
     "report_line",
+    "unrecognised",
 ]

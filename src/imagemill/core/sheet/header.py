@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,7 @@ import msgspec
 from imagemill.core.sheet.encoding import DAMAGE
 from imagemill.core.sheet.faults import Fault, shown
 from imagemill.core.sheet.rules import Rules
+from imagemill.core.sheet.urls import begins_like_an_address
 
 HEADER_ROW: Final = 1
 MAX_COLUMNS: Final = 16_384
@@ -41,6 +43,9 @@ TITLES: Final = {
     "errors": "Image Errors",
 }
 """The canonical name of each role's column."""
+
+_NUMBER: Final = re.compile(r"#([1-9][0-9]{0,4})", re.ASCII)
+_MOST_NAMED: Final = 20
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -90,7 +95,8 @@ def header_of(raw: str, end: str, fields: list[str], rules: Rules) -> tuple[Head
     faults = [
         *_damaged(names),
         *_missing(names, columns, rules),
-        *_duplicated(names, columns),
+        *_duplicated(names, columns, rules),
+        *_unnamed(names, columns["input"], rules),
     ]
     index = columns["input"]
     if index is None:
@@ -107,11 +113,26 @@ def names_of(fields: list[str]) -> tuple[str, ...]:
 def _columns(names: tuple[str, ...], rules: Rules) -> dict[str, int | None]:
     spellings = [normalised(name) for name in names]
     columns: dict[str, int | None] = {}
+    if rules.input_column is not None:
+        columns["input"] = chosen(names, rules.input_column)
     for role, known in aliases(rules).items():
+        if role in columns:
+            continue
         free = (alias for alias in known if alias in spellings and spellings.index(alias) not in columns.values())
         alias = next(free, None)
         columns[role] = None if alias is None else spellings.index(alias)
     return columns
+
+
+def chosen(names: tuple[str, ...], column: str) -> int | None:
+    """Return the index of the column that is meant: called so, or `#3` for the third, or called so but for the rest."""
+    if column in names:
+        return names.index(column)
+    if number := _NUMBER.fullmatch(column):
+        index = int(number[1]) - 1
+        return index if index < len(names) else None
+    spellings = [normalised(name) for name in names]
+    return spellings.index(normalised(column)) if normalised(column) and normalised(column) in spellings else None
 
 
 def _damaged(names: tuple[str, ...]) -> Iterator[Fault]:
@@ -128,16 +149,34 @@ def bad_encoding(row: int, index: int, column_name: str) -> Fault:
 def _missing(names: tuple[str, ...], columns: dict[str, int | None], rules: Rules) -> Iterator[Fault]:
     missing = (role for role in dict.fromkeys((*rules.required, "input")) if columns[role] is None)
     for position, role in enumerate(missing, start=len(names) + 1):
+        if role == "input" and rules.input_column is not None:
+            message = _not_there(names, rules.input_column)
+            yield Fault(HEADER_ROW, position, shown(rules.input_column), "missing_column", message)
+            continue
         accepted = ", ".join(dict.fromkeys(aliases(rules)[role]))
         what = "the first row must name the columns, and none is called" if role == "input" else "no column is called"
         message = f"{what} “{TITLES[role]}”: add it, or rename one (letters and digits count: {accepted})"
         yield Fault(HEADER_ROW, position, TITLES[role], "missing_column", message)
 
 
-def _duplicated(names: tuple[str, ...], columns: dict[str, int | None]) -> Iterator[Fault]:
+def _not_there(names: tuple[str, ...], column: str) -> str:
+    there = ", ".join(f"“{shown(name)}”" for name in names[:_MOST_NAMED])
+    more = " and others" if len(names) > _MOST_NAMED else ""
+    return f"no column is called “{shown(column)}”; there are {there}{more}: choose one, or say its number, like #2"
+
+
+def _unnamed(names: tuple[str, ...], index: int | None, rules: Rules) -> Iterator[Fault]:
+    """Yield the fault of a first row that is no header: its links would be lost without a word."""
+    if index is not None and rules.input_column is not None and begins_like_an_address(names[index]):
+        message = "this row has an address in it already: write a row above it that names the columns"
+        yield Fault(HEADER_ROW, index + 1, shown(names[index]), "missing_column", message)
+
+
+def _duplicated(names: tuple[str, ...], columns: dict[str, int | None], rules: Rules) -> Iterator[Fault]:
     spellings = [normalised(name) for name in names]
-    for index in columns.values():
-        if index is None:
+    for role, index in columns.items():
+        is_numbered = role == "input" and _NUMBER.fullmatch(rules.input_column or "")
+        if index is None or is_numbered:
             continue
         for other in range(index + 1, len(names)):
             if spellings[other] == spellings[index]:
@@ -146,6 +185,8 @@ def _duplicated(names: tuple[str, ...], columns: dict[str, int | None]) -> Itera
 
 
 def has_input_column(fields: list[str], rules: Rules) -> bool:
+    if rules.input_column is not None:
+        return chosen(names_of(fields), rules.input_column) is not None
     known = aliases(rules)["input"]
     return any(normalised(field) in known for field in fields)
 

@@ -35,13 +35,18 @@ def separator(cell: str, first: str) -> str:
     return match[1] if match else ","
 
 
+def begins_like_an_address(text: str) -> bool:
+    """Say whether a cell's text goes on from a scheme."""
+    return _BEGINS_LIKE_A_URL.match(text) is not None
+
+
 def spilled(surplus: list[str]) -> int:
     """Return how many surplus cells, from the first, continue an unquoted list: addresses and empty ones."""
     count = 0
     has_url = False
     for cell in surplus:
         text = cell.strip(EDGES)
-        is_url = _BEGINS_LIKE_A_URL.match(text) is not None
+        is_url = begins_like_an_address(text)
         if text and not is_url:
             break
         has_url = has_url or is_url
