@@ -302,6 +302,25 @@ def test_the_written_file_is_read_again_as_the_same_settings(home: Path) -> None
     }  # fmt: skip
 
 
+def test_a_file_without_its_secrets_is_read_again_all_the_same(home: Path) -> None:
+    key = {"IMAGEMILL_STORAGE_ACCESS_KEY": "shop", "IMAGEMILL_STORAGE_SECRET_KEY": "hunter2"}
+    first = load(
+        {"storage.url": "s3://bucket/pictures", "fetch.per_host_rate": float("inf"), "data_dir": "/mill"},
+        key | {"IMAGEMILL_CALLBACK_SECRET": "hunter2", "IMAGEMILL_FETCH_PROXY": "http://me:hunter2@proxy.example"},
+        None,
+    )
+    written = as_toml(first)
+    assert '\n# access_key = "shop"\n' in written
+    again = from_toml(home, written).settings
+    plain = msgspec.structs.replace(first.settings.storage, access_key=None, secret_key=None)
+    assert again == msgspec.structs.replace(
+        first.settings,
+        storage=plain,
+        callback=msgspec.structs.replace(first.settings.callback, secret=None),
+        fetch=msgspec.structs.replace(first.settings.fetch, proxy=None),
+    )
+
+
 def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     defaults = load({}, {}, None)
     lines = [line.removeprefix("# ") if " = " in line else line for line in as_toml(defaults).splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,9 @@ from imagemill.settings.loading import Loaded, masked_url
 from imagemill.settings.sections import Settings
 
 MASK: Final = "***"
+
+_HALVES: Final = {"storage.access_key": "storage.secret_key"}
+"""Settings that are refused alone: they wait for one that is secret, and so is not written."""
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,20 +56,22 @@ def as_toml(loaded: Loaded) -> str:
         "# A list in the environment has commas between its parts.",
     ]
     section = ""
-    for row in describe(loaded):
+    rows = describe(loaded)
+    masked = {row.name for row in rows if row.is_masked}
+    for row in rows:
         head, _, rest = row.name.rpartition(".")
         if head != section:
             section = head
             lines += ["", f"[{head}]"]
-        lines += ["", f"# {row.help}", f"# {row.environment}: {row.accepts}", _line(row, rest)]
+        lines += ["", f"# {row.help}", f"# {row.environment}: {row.accepts}", _line(row, rest, waits=_HALVES.get(row.name) in masked)]
     return "\n".join(lines) + "\n"
 
 
-def _line(row: Described, key: str) -> str:
+def _line(row: Described, key: str, *, waits: bool) -> str:
     if row.is_masked:
         return f"# {key} is set by {row.origin} and not written here, because it is secret"
     text = f"{key} = {_toml(row.value)}"
-    return f"# {text}" if row.origin == "default" else text
+    return f"# {text}" if waits or row.origin == "default" else text
 
 
 def _value(settings: Settings, name: str) -> Any:  # noqa: ANN401 - the type is the setting's
@@ -83,4 +89,7 @@ def _shown(entry: Entry, value: Any) -> Any:  # noqa: ANN401
 
 def _toml(value: Any) -> str:  # noqa: ANN401
     # JSON's numbers, truths, lists and strings are TOML's too, once DEL is written as an escape (TOML 1.0, "String").
+    # What has no end is `inf` (ibid., "Float"), and in JSON nothing.
+    if isinstance(value, float) and math.isinf(value):
+        return "inf"
     return '""' if value is None else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
