@@ -4,9 +4,12 @@ import contextvars
 import io
 import json
 import logging
+import stat
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,3 +155,54 @@ def test_the_rest_of_a_flood_is_told_by_itself(stream: io.StringIO) -> None:
             break
         never.wait(0.02)
     assert written(stream)[-1].endswith("97 more lines of this kind were left out: image failed: %d")
+
+
+def kept_lines(folder: Path, **how: Any) -> tuple[dict[str, str], list[str]]:  # noqa: ANN401 - as `kept` has them
+    """Log a thousand lines to files of `folder`; return what the files have, and all lines, the oldest first."""
+    with logs.kept(folder, most=100_000, **how):
+        for n in range(1000):
+            log.info("line %04d %s", n, "ü" * 50)
+    texts = {path.name: path.read_text("utf-8") for path in sorted(folder.iterdir(), reverse=True)}
+    return texts, "".join(texts.values()).splitlines()
+
+
+@pytest.mark.parametrize("style", ["human", "json"])
+@pytest.mark.parametrize("files", [1, 3])
+def test_files_of_the_log_are_bounded_whole_and_the_newest(
+    stream: io.StringIO, tmp_path: Path, style: str, files: int
+) -> None:
+    logs.start("info", most=100_000, stream=stream)
+    texts, lines = kept_lines(tmp_path / "logs", files=files, file_bytes=20_000, style=style)
+    assert list(texts) == ["imagemill.log.2", "imagemill.log.1", "imagemill.log"][-files:]
+    assert all(len(text) <= 20_000 for text in texts.values())
+    told = [json.loads(line)["message"] if style == "json" else line.partition("test: ")[2] for line in lines]
+    assert [int(text[5:9]) for text in told] == list(range(1000 - len(lines), 1000))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "logs").iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
+    log.info("afterwards")
+    assert len(written(stream)) == 1001
+
+
+def test_a_line_is_in_its_file_at_once_and_the_next_start_goes_on_behind_it(tmp_path: Path) -> None:
+    logs.start("info", stream=io.StringIO())
+    for text in ("one", "two"):
+        with logs.kept(tmp_path, files=2, file_bytes=1 << 20):
+            log.info(text)
+            assert (tmp_path / "imagemill.log").read_text().endswith(f"test: {text}\n")
+    assert len((tmp_path / "imagemill.log").read_text().splitlines()) == 2
+
+
+def test_no_files_where_none_are_asked_for(tmp_path: Path) -> None:
+    with logs.kept(tmp_path / "logs", files=0, file_bytes=1 << 20):
+        log.warning("to the stream alone")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_full_disk_is_told_once_and_costs_the_stream_nothing(stream: io.StringIO, tmp_path: Path) -> None:
+    logs.start("info", stream=stream)
+    (tmp_path / "imagemill.log").symlink_to("/dev/full")
+    with logs.kept(tmp_path, files=2, file_bytes=1 << 20):
+        for n in range(3):
+            log.info("line %d", n)
+    told = sorted(line.partition(": ")[2] for line in written(stream))
+    assert told == ["line 0", "line 1", "line 2", f"the log file cannot be written: {tmp_path / 'imagemill.log'}"]

@@ -2,7 +2,7 @@
 
 An id that is bound (`about`) is on every line until its block ends, also in threads that asyncio starts: so one request
 leads to its job, the job to its images, an image to the child it was lost with. What others wrote, a host's name or an
-error of the system, can neither begin a line nor steer a terminal.
+error of the system, can neither begin a line nor steer a terminal. `start` sends it to a stream, `kept` to files too.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import logging.handlers
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TextIO
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TextIO, TypeVar
 
 _ABOUT: ContextVar[dict[str, str | int]] = ContextVar("about")
 
 _TALKATIVE = ("peewee", "huey", "httpx", "httpcore", "asyncio")
 """Libraries whose debug messages repeat what they are given: peewee each statement with its values, secrets too."""
 
+Dressed = TypeVar("Dressed", bound=logging.Handler)
+
+LOG_NAME = "imagemill.log"
 _WINDOW_S = 1.0
 _MOST_KINDS = 1_000
 _MOST_CHARS = 4_000
@@ -45,12 +52,71 @@ def bound() -> dict[str, str | int]:
 
 def start(level: str, *, style: str = "human", most: int = 20, stream: TextIO) -> None:
     """Send the log to a stream: at `level`, `human` or `json`, at most so many lines of a kind in a second."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines() if style == "json" else HumanLines())
-    handler.addFilter(Flood(most, handler.handle))
+    handler = _dressed(logging.StreamHandler(stream), style, most)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))
+
+
+@contextmanager
+def kept(folder: Path, *, files: int, file_bytes: int, style: str = "human", most: int = 20) -> Iterator[None]:
+    """Write the log to `folder`/imagemill.log too, inside the block; with no `files`, to none.
+
+    A file of `file_bytes` gives way to a new one, and becomes imagemill.log.1; there are `files` of them at most. Only
+    one process at a time may do this in a folder.
+    """
+    if not files:
+        yield
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    handler = _dressed(LogFile(folder / LOG_NAME, files - 1, file_bytes), style, most)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        with contextlib.suppress(OSError):  # its disk is full: that was told
+            handler.close()
+
+
+class LogFile(logging.handlers.RotatingFileHandler):
+    """A file that nobody else can read, and its predecessors. What cannot be written is on the stream all the same."""
+
+    def __init__(self, path: Path, older: int, file_bytes: int) -> None:
+        # Without an older one the standard library never begins anew, so one is kept, and then removed.
+        super().__init__(path, "a", file_bytes, max(older, 1), "utf-8")
+        self._has_older = older > 0
+        self._is_broken = False
+
+    def doRollover(self) -> None:  # noqa: N802 - the standard library's name
+        """Begin a new file."""
+        super().doRollover()
+        if not self._has_older:
+            Path(f"{self.baseFilename}.1").unlink(missing_ok=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - as above
+        """Tell the stream once, without a line of the file for it: it is the file that is broken."""
+        if not self._is_broken:
+            self._is_broken = True
+            logging.getLogger(__name__).error("the log file cannot be written: %s", self.baseFilename)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless it is about the file itself."""
+        if record.name != __name__:
+            super().emit(record)
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=_private)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _dressed(handler: Dressed, style: str, most: int) -> Dressed:
+    handler.setFormatter(JsonLines() if style == "json" else HumanLines())
+    handler.addFilter(Flood(most, handler.handle))
+    return handler
 
 
 class HumanLines(logging.Formatter):

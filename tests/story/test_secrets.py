@@ -91,6 +91,9 @@ def test_no_secret_is_printed_or_answered_and_no_log_line_is_forged(tmp_path: Pa
         for answer in answers:
             assert_clean(answer.text, str(answer.request.url), token, SIGNATURE)
         assert_clean(log, "the log", token, SIGNATURE)
+        kept = (tmp_path / "data" / "logs" / "imagemill.log").read_text(encoding="utf-8")
+        assert "job finished" in kept
+        assert_clean(kept, "the log's file", token, SIGNATURE)
         assert "\x1b" not in log
         for line in log.splitlines():
             assert not line.startswith("2026-01-01 00:00:00,000"), line

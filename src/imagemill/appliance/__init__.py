@@ -16,6 +16,7 @@ from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine, sandbox
+from imagemill.logs import kept
 from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
@@ -25,6 +26,7 @@ from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from imagemill.settings import Settings
@@ -87,6 +89,8 @@ class Appliance:
         settings, folders = self.settings, self.folders
         folders.make()
         stack.enter_context(locked(folders.lock))
+        if self._has_web:
+            stack.enter_context(self._kept_log())
         self.store = Store(open_database(folders.database))
         stack.callback(self.store.close)
         stack.callback(self.store.release_leases)
@@ -105,6 +109,13 @@ class Appliance:
         self._start_work(stack)
         if self._has_web:
             self._start_web(stack)
+
+    def _kept_log(self) -> AbstractContextManager[None]:
+        """Keep the log in files, also where a journal has it: `imagemill diagnostics` reads these, and no journal."""
+        settings = self.settings
+        file_bytes = settings.log_file_mb << 20
+        style, most = settings.log_format, settings.log_lines_per_s
+        return kept(self.folders.logs, files=settings.log_files, file_bytes=file_bytes, style=style, most=most)
 
     def _start_work(self, stack: contextlib.ExitStack) -> None:
         self._leases.start()

@@ -63,7 +63,12 @@ def as_toml(loaded: Loaded) -> str:
         if head != section:
             section = head
             lines += ["", f"[{head}]"]
-        lines += ["", f"# {row.help}", f"# {row.environment}: {row.accepts}", _line(row, rest, waits=_HALVES.get(row.name) in masked)]
+        lines += [
+            "",
+            f"# {row.help}",
+            f"# {row.environment}: {row.accepts}",
+            _line(row, rest, waits=_HALVES.get(row.name) in masked),
+        ]
     return "\n".join(lines) + "\n"
 
 

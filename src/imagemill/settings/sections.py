@@ -237,6 +237,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_lines_per_s: Annotated[
         int, Meta(ge=1, le=100_000, description="lines of one kind logged in a second, the rest are counted")
     ] = 20
+    log_files: Annotated[
+        int, Meta(ge=0, le=100, description="files of the log kept in logs/ of the data folder, 0 for none")
+    ] = 5
+    log_file_mb: Annotated[int, Meta(ge=1, le=1024, description="MiB of such a file, then a new one begins")] = 10
     fetch: FetchSettings = FetchSettings()
     image: ImageSettings = ImageSettings()
     callback: CallbackSettings = CallbackSettings()

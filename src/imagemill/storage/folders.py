@@ -54,6 +54,11 @@ class Folders(msgspec.Struct, frozen=True):
         return self.root / "token"
 
     @property
+    def logs(self) -> Path:
+        """The log's newest lines."""
+        return self.root / "logs"
+
+    @property
     def lock(self) -> Path:
         """Held by the one appliance that uses this folder."""
         return self.root / "lock"
