@@ -169,7 +169,8 @@ class Appliance:
         """Where this machine reaches the page and the API."""
         host = self.settings.host
         host = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104  a test of what was asked for
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        named = f"[{host}]" if ":" in host else host
+        return f"{self.settings.scheme}://{named}:{self._port}"
 
     @property
     def public_url(self) -> str:

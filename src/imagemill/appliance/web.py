@@ -10,11 +10,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from imagemill import api, compat
+from imagemill.appliance import tls
 from imagemill.core.errors import StartError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Web:
         self._settings = appliance.settings
         self._host, self._port = appliance.settings.host, port
         check_port(self._host, port)
+        self._identity = tls.identity(appliance.settings)
         self._closing = threading.Event()
         self._app = api.create_app(
             api.Parts(
@@ -88,11 +90,11 @@ class Web:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = server_of(self._app, self._host, self._port, self._settings)
+        self._server = server_of(self._app, self._host, self._port, self._settings, self._identity)
         await self._server.serve()
 
 
-def server_of(app: object, host: str, port: int, settings: Settings) -> Server:
+def server_of(app: object, host: str, port: int, settings: Settings, identity: tls.Identity | None = None) -> Server:
     """Return the server, with bounds on what a client may hold.
 
     Granian's `auto` waits for ever for the first byte of a connection (it may become HTTP/2), and its `backpressure`,
@@ -109,6 +111,9 @@ def server_of(app: object, host: str, port: int, settings: Settings) -> Server:
         backpressure=settings.max_connections,
         backlog=settings.max_connections,
         log_enabled=False,
+        ssl_cert=identity.certificate if identity else None,
+        ssl_key=identity.key if identity else None,
+        ssl_protocol_min=SSLProtocols.tls12,
         websockets=False,
     )
 

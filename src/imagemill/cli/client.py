@@ -46,7 +46,9 @@ class Asking:
 
         settings = console.load_settings(self._config, {"data_dir": self._data_dir}).settings
         url = self._url or local_address(settings)
-        return Remote(url, self._given_token() or self._local_token(url, settings))
+        # Our own certificate is for a name that others call us by: here it is enough that it is ours.
+        known = Path(settings.tls_cert) if settings.tls_cert and urlsplit(url).hostname in _LOOPBACK else None
+        return Remote(url, self._given_token() or self._local_token(url, settings), known)
 
     def _given_token(self) -> str | None:
         if self._token and self._token.startswith("@"):
@@ -90,7 +92,8 @@ def local_address(settings: Settings) -> str:
     if not settings.port:
         raise click.UsageError("with port = 0 the address is not known: name it by --url")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(settings.host, settings.host)  # noqa: S104  compared
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    named = f"[{host}]" if ":" in host else host
+    return f"{settings.scheme}://{named}:{settings.port}"
 
 
 def show_job(job: Job, *, as_json: bool) -> None:

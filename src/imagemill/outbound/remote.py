@@ -5,8 +5,10 @@ Not guarded as the other client is: no stranger chooses this address, and it is 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self, TypeVar
 
@@ -36,13 +38,18 @@ class _Problem(msgspec.Struct, frozen=True):
 
 
 class Remote:
-    """Asks one imagemill under one token. RemoteError for whatever is not an answer in the 200s."""
+    """Asks one imagemill under one token. RemoteError for whatever is not an answer in the 200s.
 
-    def __init__(self, url: str, token: str | None) -> None:
+    With a `certificate`, a PEM file, whoever answers must show that very one, under any name.
+    """
+
+    def __init__(self, url: str, token: str | None, certificate: Path | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+        self._client = httpx.Client(
+            base_url=self.url, headers=headers, timeout=timeout, trust_env=False, verify=_trust(certificate)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +102,16 @@ class Remote:
             raise RemoteError(detail, cause=repr(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RemoteError(f"{self.url} did not answer as it should: try again", cause=repr(error)) from error
+
+
+def _trust(certificate: Path | None) -> ssl.SSLContext | bool:
+    if certificate is None:
+        return True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it vouches for itself, whoever has signed it
+    context.load_verify_locations(certificate)
+    return context
 
 
 def _decoded(answer: httpx.Response, kind: type[T]) -> T:

@@ -55,6 +55,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], config: Path |
             values[given.entry.name] = _converted(given)
             origins[given.entry.name] = given.origin
     values["data_dir"] = _folder(values["data_dir"] or default_data_dir(), origins["data_dir"])
+    for name in ("tls_cert", "tls_key"):
+        values[name] = values[name] and _folder(values[name], origins[name])
     settings = _assembled(values)
     _check_together(settings, origins)
     return Loaded(settings, origins)
@@ -188,6 +190,9 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
             f"setting auth: 'none' (from {origins['auth']}) is only for a host that nobody else reaches, "
             f"and host is {settings.host!r} (from {origins['host']}); set auth to token, or host to 127.0.0.1"
         )
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        known, other = ("tls_cert", "tls_key") if settings.tls_cert else ("tls_key", "tls_cert")
+        raise SettingError(f"setting {other} is missing: {known} (from {origins[known]}) is of no use without it")
     _check_storage(settings.storage, origins)
 
 

@@ -196,6 +196,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[Address | None, Meta(description="address that links in sheets begin with")] = None
     data_dir: Annotated[str, Meta(description="folder of everything we keep")] = ""
     auth: Annotated[Literal["token", "none"], Meta(description="none is only for loopback")] = "token"
+    tls_cert: Annotated[str | None, Meta(description="PEM file of our certificate, and its chain: https, not http")] = (
+        None
+    )
+    tls_key: Annotated[str | None, Meta(description="PEM file of its key, without a passphrase")] = None
     allowed_hosts: Annotated[tuple[str, ...], Meta(description="further Host headers answered")] = ()
     max_connections: Annotated[
         int, Meta(ge=16, le=65_536, description="connections of clients at a time; further ones wait")
@@ -248,3 +252,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     estimate: EstimateSettings = EstimateSettings()
     storage: StorageSettings = StorageSettings()
     compat: CompatSettings = CompatSettings()
+
+    @property
+    def scheme(self) -> str:
+        """How our own addresses begin."""
+        return "http" if self.tls_cert is None else "https"
