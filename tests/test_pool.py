@@ -18,7 +18,6 @@ import msgspec
 import pytest
 from PIL import Image
 
-from imagemill import pool as pool_module
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.recipe import Recipe
 from imagemill.imaging import protocol
@@ -362,7 +361,7 @@ def test_a_child_is_believed_only_about_its_own_files(tmp_path: Path, path: str)
     result = protocol.Compressed("jpeg", 1, 1, [output])
     for results in ([result], [result, result]):
         with pytest.raises(msgspec.ValidationError):
-            pool_module._check_paths(protocol.Reply(list(results), 0), order)
+            protocol.check_paths(protocol.Reply(list(results), 0), order)
 
 
 def test_children_that_cannot_start_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

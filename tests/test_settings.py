@@ -337,3 +337,48 @@ def test_loading_settings_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert not {"click", "rich", "litestar", "httpx", "huey", "peewee", "PIL", "granian"} & set(done.stdout.split())
+
+
+def handed_over(folder: Path, **files: bytes) -> dict[str, str]:
+    """Lay out credentials as systemd does; `__` in a name stands for its dot."""
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return {"CREDENTIALS_DIRECTORY": str(folder)}
+
+
+def test_secrets_come_as_credentials_of_the_service(home: Path) -> None:
+    environ = handed_over(
+        home / "given", callback__secret=b"whsec_1\n", storage__secret_key=b" kept \r\n", tls__key=b"\xff"
+    )
+    (home / "some.toml").write_text('[callback]\nsecret = "of the file"\n')
+    environ |= {"IMAGEMILL_STORAGE_URL": "s3://bucket", "IMAGEMILL_STORAGE_ACCESS_KEY": "id"}
+    loaded = load({}, environ, home / "some.toml")
+    assert (loaded.settings.callback.secret, loaded.settings.storage.secret_key) == ("whsec_1", " kept ")
+    assert loaded.origins["callback.secret"] == str(home / "given" / "callback.secret")
+    assert load({}, environ | {"IMAGEMILL_CALLBACK_SECRET": "last"}, None).settings.callback.secret == "last"
+    masked = {row.name: row.value for row in describe(loaded) if row.is_masked}
+    assert masked == {"callback.secret": "***", "storage.secret_key": "***"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("callback__secrt", b"whsec_1", "did you mean callback.secret?"),
+        ("callback__secret", b"\xffwhsec", "is not text in UTF-8"),
+        ("callback__timeout_s", b"soon", "callback.timeout_s"),
+    ],
+)
+def test_a_credential_that_is_wrong_is_named_and_not_shown(home: Path, name: str, content: bytes, words: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load({}, handed_over(home / "given", **{name: content}), None)
+    assert words in refused.value.detail
+    assert str(home / "given") in refused.value.detail
+    assert "whsec" not in refused.value.detail
+
+
+def test_a_credential_that_is_no_file_is_named(home: Path) -> None:
+    environ = handed_over(home / "given")
+    (home / "given" / "callback.secret").mkdir()
+    with pytest.raises(SettingError, match="cannot be read"):
+        load({}, environ, None)

@@ -96,6 +96,7 @@ class Pool:
         self._children: list[_Child] = []
         self._idle: list[_Child] = []
         self._is_closed = False
+        self._rounds = 0
         self._end_at: float | None = None
         self._stillbirths = 0
         self._start_at = 0.0
@@ -135,6 +136,13 @@ class Pool:
     def trouble(self) -> str | None:
         """Say what keeps images from being compressed; None when nothing does."""
         return _NO_CHILD if self._stillbirths >= _HOPELESS else None
+
+    def reach(self) -> None:
+        """Wait until the keeper has gone round once more: it starts, kills and buries, and all share its lock."""
+        with self._changed:
+            wanted = self._rounds + 1
+            self._ring()
+            self._changed.wait_for(lambda: self._is_closed or self._rounds >= wanted)
 
     def compress(self, source: bytes | Path, recipe: Recipe) -> protocol.Compressed:
         """Compress one source, waiting for a free child. Files named in the answer belong to the caller.
@@ -191,7 +199,7 @@ class Pool:
                 for message in messages:
                     lent.pipe.send_bytes(message)
                 reply = protocol.decode_reply(lent.pipe.recv_bytes(_REPLY_BYTES))
-                _check_paths(reply, order)
+                protocol.check_paths(reply, order)
             except (EOFError, OSError, msgspec.MsgspecError) as error:
                 self._drop(lent)
                 protocol.remove_leftovers(order)
@@ -265,6 +273,9 @@ class Pool:
                     self._welcome(each)
                 if each.process.exitcode is not None:
                     self._bury(each)
+            with self._changed:
+                self._rounds += 1
+                self._changed.notify_all()
 
     def _start_missing(self) -> None:
         while not self._is_closed and time.monotonic() >= self._start_at:
@@ -377,17 +388,6 @@ class Pool:
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # the keeper has gone, and its bell: nobody is left to tell
             self._rope.send_bytes(b"")
-
-
-def _check_paths(reply: protocol.Reply, order: protocol.Order) -> None:
-    """Believe a child only about its own files: one taken over by a hostile image must not have us publish others."""
-    if len(reply.results) != len(order.sources):
-        raise msgspec.ValidationError("not one result for each source")
-    for number, result in enumerate(reply.results):
-        for output, made in enumerate(result.outputs if isinstance(result, protocol.Compressed) else ()):
-            # Not by a Path, which would cost more than the look.
-            if made.path != protocol.output_path(order.spool, number, output) or os.path.islink(made.path):  # noqa: PTH114
-                raise msgspec.ValidationError(made.path)
 
 
 def _ended(code: int | None) -> str:

@@ -197,6 +197,13 @@ class Appliance:
             "pressure": _answer(self.pipeline.pressure),
         }
 
+    def pulse(self) -> str:
+        """Reach database and pool, waiting as work would, and say in a line how it is: what the watchdog looks at."""
+        _answer(self.store.reach)
+        self._pool.reach()
+        troubles = [f"{part}: {word or 'failed'}" for part, word in self.readiness().items() if word is not True]
+        return "; ".join(troubles) or f"ready at {self.address}"
+
     def _outputs(self) -> Path | None:
         """Return the folder of the outputs; None where they are not on this machine."""
         return local_folder(self.settings.storage, self.folders.outputs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from imagemill import __version__
+from imagemill import __version__, sdnotify
 from imagemill.cli import console, stopping
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def serve(config: Path | None, **flags: object) -> int:
     console.start_logging(loaded.settings.log_level, loaded.settings)
     from imagemill.appliance import Appliance
 
-    with stopping.listening() as stop, Appliance(loaded.settings) as appliance:
+    with (
+        stopping.listening() as stop,
+        Appliance(loaded.settings) as appliance,
+        sdnotify.supervised(appliance.pulse, os.environ),
+    ):
         announce(appliance)
         while not stop.wait(WAKE_S):
             pass

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def settings(config: Path | None, as_json: bool, toml: str | None) -> None:
     """Show every setting, its value, where it came from and its help; secrets are masked.
 
-    Defaults come first, then imagemill.toml, then the environment (fetch.allow is IMAGEMILL_FETCH_ALLOW, lists with
-    commas), then flags.
+    Defaults come first, then imagemill.toml, then systemd's credentials (files named like a setting in
+    $CREDENTIALS_DIRECTORY), then the environment (fetch.allow is IMAGEMILL_FETCH_ALLOW, lists with commas), then flags.
     """
     loaded = console.load_settings(config)
     if toml is not None:

@@ -18,7 +18,12 @@ class Store(Images, Verbs, Places, Singles, Losses, Leftovers, Deliveries, Token
 
     def ping(self) -> None:
         """Fail as the database does, when it cannot be read."""
-        self._row("SELECT 1")
+        self._row("SELECT 1 FROM job LIMIT 1")  # of a table: without one SQLite does not look at its file
+
+    def reach(self) -> None:
+        """Wait for the database as those who write do, and change nothing."""
+        with self._transaction():
+            self.ping()
 
     def close(self) -> None:
         """Close this thread's connection; the others close with their threads."""

@@ -6,6 +6,7 @@ child → parent: Hello once, then one Reply per Order.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -118,3 +119,14 @@ encode: Final = msgspec.msgpack.Encoder().encode
 decode_order: Final = msgspec.msgpack.Decoder(Order).decode
 decode_reply: Final = msgspec.msgpack.Decoder(Reply).decode
 decode_hello: Final = msgspec.msgpack.Decoder(Hello).decode
+
+
+def check_paths(reply: Reply, order: Order) -> None:
+    """Believe a child only about its own files: one taken over by a hostile image must not have us publish others."""
+    if len(reply.results) != len(order.sources):
+        raise msgspec.ValidationError("not one result for each source")
+    for number, result in enumerate(reply.results):
+        for output, made in enumerate(result.outputs if isinstance(result, Compressed) else ()):
+            # Not by a Path, which would cost more than the look.
+            if made.path != output_path(order.spool, number, output) or os.path.islink(made.path):  # noqa: PTH114
+                raise msgspec.ValidationError(made.path)

@@ -1,7 +1,7 @@
 """Settings as data: frozen sections with defaults, help and bounds; loaded once, validated at the start (CLI.md).
 
-Reading order: sections (what there is), loading (defaults < imagemill.toml < environment < flags), listing (what is in
-force and why). Each part of the program is given its own section, never the whole.
+Reading order: sections (what there is), loading (the layers, from defaults to flags), listing (what is in force and
+why). Each part of the program is given its own section, never the whole.
 """
 
 from imagemill.settings.listing import Described, as_toml, describe

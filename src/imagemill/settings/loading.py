@@ -1,4 +1,4 @@
-"""Reading the settings: defaults < imagemill.toml < environment < flags, each value checked where it came from.
+"""Reading the settings: defaults < imagemill.toml < credentials < environment < flags, each checked where it came from.
 
 A bad value is an error even where a later layer would have covered it: the file is wrong either way.
 """
@@ -24,6 +24,7 @@ from imagemill.settings.sections import Settings, StorageSettings
 PREFIX: Final = "IMAGEMILL_"
 CONFIG_NAME: Final = "IMAGEMILL_CONFIG"
 DEBUG_NAME: Final = "IMAGEMILL_DEBUG"
+CREDENTIALS_NAME: Final = "CREDENTIALS_DIRECTORY"
 RESERVED: Final = frozenset({CONFIG_NAME, DEBUG_NAME})
 """Names of the environment that begin like a setting's and are none."""
 
@@ -50,7 +51,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], config: Path |
     """Read all layers. `flags` are by dotted name, None for not given; SettingError names what is wrong and where."""
     values: dict[str, Any] = {name: entry.default for name, entry in catalogue().items()}
     origins = dict.fromkeys(values, "default")
-    for layer in (_from_file(*config_path(environ, config)), _from_environment(environ), _from_flags(flags)):
+    file, credentials = _from_file(*config_path(environ, config)), _from_credentials(environ)
+    for layer in (file, credentials, _from_environment(environ), _from_flags(flags)):
         for given in layer:
             values[given.entry.name] = _converted(given)
             origins[given.entry.name] = given.origin
@@ -106,6 +108,26 @@ def _flat(content: Mapping[str, Any], origin: str) -> Iterator[tuple[str, Any]]:
             yield from ((f"{key}.{inner}", inner_value) for inner, inner_value in value.items())
         else:
             raise SettingError(f"{key} in {origin} is a section: write [{key}] and its settings below")
+
+
+def _from_credentials(environ: Mapping[str, str]) -> Iterator[_Given]:
+    """Read what systemd hands to a service in files (systemd.exec, "Credentials"), so that secrets need no setting.
+
+    A file has a setting's dotted name. Others may lie there too (a TLS key, say), but none that only looks like one.
+    """
+    folder = environ.get(CREDENTIALS_NAME)
+    for path in sorted(Path(folder).iterdir()) if folder else ():
+        if path.name in catalogue() or path.name.partition(".")[0] in sections():
+            yield _Given(_known(path.name, str(folder), catalogue()), _only_line(path), str(path))
+
+
+def _only_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not text in UTF-8") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
