@@ -40,6 +40,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/api/v1/images/{image_id}/original",
         "/api/v1/images/{image_id}/outputs/{name}",
         "/api/v1/jobs/{job_id}/images",
+        "/api/v1/jobs/{job_id}/failures",
         "/api/v1/jobs/{job_id}/input",
         "/api/v1/jobs/{job_id}/output.csv",
         "/api/v1/jobs/{job_id}/report.csv",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from imagemill.core.job import Callback, Counts, ErrorInfo, Image, Job, Volume
+from imagemill.core.job import Callback, Counts, Job, Volume
 from imagemill.core.recipe import Recipe
-from imagemill.core.states import ImageState, JobState
+from imagemill.core.states import JobState
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 JOB_ID = "0193b6a8-0000-7000-8000-000000000000"
@@ -29,23 +29,4 @@ def job(counts: Counts, state: JobState = JobState.PROCESSING, volume: Volume | 
         expires_at=None,
         eta_s=None,
         callback=Callback(),
-    )
-
-
-def failed_image(row: int, url: str, code: str | None, message: str = "it failed") -> Image:
-    return Image(
-        id=JOB_ID,
-        job_id=JOB_ID,
-        row=row,
-        position=1,
-        source_url=url,
-        state=ImageState.FAILED,
-        attempts=1,
-        next_attempt_at=None,
-        error=ErrorInfo(code, message) if code else None,
-        source=None,
-        outputs=[],
-        saved_percent=None,
-        ssim=None,
-        seconds=None,
     )

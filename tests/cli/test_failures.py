@@ -9,14 +9,14 @@ from rich.table import Table
 
 from imagemill.cli import report
 from imagemill.cli.console import ExitCode, printable
-from imagemill.cli.failures import EXAMPLES, NEXT_STEPS, grouped, host_of, next_step
 from imagemill.cli.report import Outcome, Unlike
 from imagemill.cli.tables import GROUPS, console_for, failures_table, faults_table
 from imagemill.core.errors import ImageCode
+from imagemill.core.failures import NEXT_STEPS, Example, Group, cause, next_step
 from imagemill.core.job import Counts, Volume
 from imagemill.core.sheet import Fault, Faults, SheetError
 from imagemill.core.states import JobState
-from tests.cli.stories import failed_image, job
+from tests.cli.stories import JOB_ID, job
 
 
 def shown(table: Table) -> str:
@@ -25,8 +25,13 @@ def shown(table: Table) -> str:
     return stream.getvalue()
 
 
+def group(code: str, host: str, *images: tuple[int, str, str]) -> Group:
+    examples = [Example(row, 1, url, message, JOB_ID) for row, url, message in images]
+    return Group(code, cause(code), host, len(examples), examples, next_step(code))
+
+
 def outcome(exit_code: ExitCode, output: str = "out.csv", **more: object) -> Outcome:
-    failures = grouped([failed_image(2, "http://a.example/1.jpg", "timeout", "too slow")])
+    failures = [group("timeout", "a.example", (2, "http://a.example/1.jpg", "too slow"))]
     counts = Counts(rows=2, images=3, unique=3, done=2, failed=1)
     values: dict[str, object] = {"warnings": [], "report": None, "failures": failures} | more
     return Outcome(
@@ -39,47 +44,17 @@ def outcome(exit_code: ExitCode, output: str = "out.csv", **more: object) -> Out
     )
 
 
-def test_failures_are_grouped_by_code_and_host_the_largest_first() -> None:
-    images = [failed_image(row, f"http://a.example/{row}.jpg", "timeout") for row in range(2, 7)]
-    images += [failed_image(7, "http://b.example/", "timeout"), failed_image(8, "http://a.example/", "not_an_image")]
-    groups = grouped(images)
-    assert [(group.code, group.host, group.count) for group in groups] == [
-        ("timeout", "a.example", 5),
-        ("not_an_image", "a.example", 1),
-        ("timeout", "b.example", 1),
-    ]
-    assert [example.row for example in groups[0].examples] == [2, 3, 4][:EXAMPLES]
-    assert grouped([]) == []
-
-
-def test_every_code_says_what_to_do() -> None:
-    assert set(NEXT_STEPS) == set(ImageCode)
-    assert all(map(next_step, ImageCode))
-    assert next_step("of_a_later_version") == ""
-
-
-def test_an_image_without_a_reason_is_our_mistake() -> None:
-    assert grouped([failed_image(2, "http://a.example", None)])[0].code == "internal"
-
-
-@pytest.mark.parametrize(
-    ("url", "host"), [("HTTPS://A.example:8/x", "a.example"), ("nothing", ""), ("http://[::1/", "")]
-)
-def test_the_host_of_anything(url: str, host: str) -> None:
-    assert host_of(url) == host
-
-
 def test_the_table_of_failures_has_examples() -> None:
-    images = [failed_image(row, f"http://a.example/[b]{row}.jpg", "http_status", "HTTP 404") for row in (2, 3)]
-    lines = shown(failures_table(grouped(images))).splitlines()
+    images = [(row, f"http://a.example/[b]{row}.jpg", "HTTP 404") for row in (2, 3)]
+    lines = shown(failures_table([group("http_status", "a.example", *images)])).splitlines()
     assert lines[0].split() == ["images", "code", "host", "row", "image", "url", "message"]
     assert lines[1].split() == ["2", "http_status", "a.example", "2", "1", "http://a.example/[b]2.jpg", "HTTP", "404"]
     assert lines[2].split() == ["3", "1", "http://a.example/[b]3.jpg", "HTTP", "404"]
 
 
 def test_many_groups_are_counted_and_not_all_shown() -> None:
-    images = [failed_image(2, f"http://{n:03}.example/", "timeout") for n in range(GROUPS + 5)]
-    text = shown(failures_table(grouped(images)))
+    hosts = [f"{n:03}.example" for n in range(GROUPS + 5)]
+    text = shown(failures_table([group("timeout", host, (2, f"http://{host}/", "too slow")) for host in hosts]))
     assert "5 more groups" in text
     assert f"{GROUPS:03}.example" not in text
 

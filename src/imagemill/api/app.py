@@ -19,7 +19,15 @@ from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
 from imagemill.api.images import delete_image, download_original, find_output, show_image
-from imagemill.api.jobs import estimate_sheet, list_images, list_jobs, show_job, submit_images, submit_sheet
+from imagemill.api.jobs import (
+    estimate_sheet,
+    list_failures,
+    list_images,
+    list_jobs,
+    show_job,
+    submit_images,
+    submit_sheet,
+)
 from imagemill.api.openapi import openapi_config
 from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
@@ -39,6 +47,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     list_jobs,
     show_job,
     list_images,
+    list_failures,
     stream_events,
     download_input,
     download_output,

@@ -26,6 +26,7 @@ from imagemill.api.ranges import is_unchanged
 from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
 from imagemill.core import keys
 from imagemill.core.estimate import Estimate
+from imagemill.core.failures import Failures
 from imagemill.core.job import Image, Job, with_links
 from imagemill.core.sheet import Fault
 from imagemill.core.states import ImageState, JobState
@@ -193,8 +194,20 @@ def list_images(
     return ImageList([with_urls(image, parts) for image in images], next_cursor)
 
 
+@get(
+    "/jobs/{job_id:uuid}/failures",
+    summary="See why a job's images failed",
+    description="Its failed images by cause and host, the largest groups first, each with a few examples and what to do"
+    " about it. `code` and `host` of a group are what `…/retry` takes.",
+    responses=refusals(401, 403, 404, 422),
+    sync_to_thread=True,
+)
+def list_failures(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID], limit: Limit = 50) -> Failures:
+    """Group the failed images of a job."""
+    return parts.store.failures(parts.store.job(str(job_id), caller.sees_only).id, most=limit)
+
+
 def with_urls(image: Image, parts: Parts) -> Image:
-    """Return an image whose outputs say where they are published."""
     """Return the image with the addresses of its outputs."""
     outputs = [
         msgspec.structs.replace(output, url=parts.link(keys.file_name(output.key, output.format)))

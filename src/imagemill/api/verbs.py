@@ -10,9 +10,13 @@ from litestar.params import FromPath, JSONBody
 from imagemill.api.auth import NEEDS
 from imagemill.api.jobs import GivenCaller, GivenParts
 from imagemill.api.openapi import refusals
+from imagemill.core.errors import ImageCode, RequestError
+from imagemill.core.failures import ALL, Cause
 from imagemill.core.job import Job, with_links
 
 MAX_IDS: Final = 10_000
+
+_ONE_WAY: Final = "Name images by their ids, or by `code` and `host`, not both."
 
 _REFUSED: Final = {
     "illegal_transition": (409, "The job's state does not allow this; `detail` says what it allows."),
@@ -20,9 +24,14 @@ _REFUSED: Final = {
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which images are tried again; without `images`, all that failed or were cancelled."""
+    """Which images are tried again; without a word, all that failed or were cancelled.
+
+    `images` names them by their ids; `code` and `host` are a group of `…/failures`, or one of the two.
+    """
 
     images: Annotated[list[str], msgspec.Meta(max_length=MAX_IDS)] | None = None
+    code: ImageCode | None = None
+    host: Annotated[str, msgspec.Meta(max_length=300)] | None = None
 
 
 @post(
@@ -71,8 +80,8 @@ def resume_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -
     "/jobs/{job_id:uuid}/retry",
     status_code=200,
     summary="Try failed images again",
-    description="All that failed or were cancelled, or those named in the body. An ended job is open again, and its"
-    " new end is told by a new callback.",
+    description="All that failed or were cancelled, those named in the body, or those of a `code`, a `host` or both."
+    " An ended job is open again, and its new end is told by a new callback.",
     responses=refusals(400, 401, 403, 404, 422, **_REFUSED),
     opt={NEEDS: "submit"},
     sync_to_thread=True,
@@ -81,8 +90,11 @@ def retry_job(
     parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID], data: JSONBody[Retry | None] = None
 ) -> Job:
     """Retry."""
-    images = data.images if data else None
-    return with_links(parts.pipeline.verbs.retry(str(job_id), caller.sees_only, images))
+    asked = data or Retry()
+    cause = Cause(asked.code, asked.host)
+    if asked.images is not None and cause != ALL:
+        raise RequestError("Some fields are not right: `errors` names them.", [("images", _ONE_WAY)])
+    return with_links(parts.pipeline.verbs.retry(str(job_id), caller.sees_only, asked.images, cause))
 
 
 @delete(

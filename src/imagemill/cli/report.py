@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from imagemill.cli import failures
 from imagemill.cli.console import ExitCode, complain, printable
-from imagemill.cli.failures import Group
 from imagemill.cli.progress import size
 from imagemill.cli.tables import console_for, failures_table, faults_table
 from imagemill.core import keys
+from imagemill.core.failures import Group
 from imagemill.core.job import Job
 from imagemill.core.sheet import Fault, SheetError
 from imagemill.core.states import JobState
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from imagemill.db import Store
 
 _WARNINGS = 5
+_GROUPS = 1000
 _CODES = {JobState.COMPLETED: ExitCode.DONE, JobState.PARTIAL: ExitCode.PARTIAL}
 
 
@@ -60,7 +60,6 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 def outcome(appliance: Appliance, job: Job, places: Places, warnings: list[Fault]) -> Outcome:
     """Look at a job's end, or at where it was interrupted."""
-    failed = failures.failed_images(appliance.store, job.id) if job.counts.failed else ()
     return Outcome(
         job=job,
         exit_code=_CODES.get(job.state, ExitCode.FAILED) if job.is_finished else ExitCode.INTERRUPTED,
@@ -69,7 +68,7 @@ def outcome(appliance: Appliance, job: Job, places: Places, warnings: list[Fault
         images=str(places.images),
         report=places.report,
         warnings=warnings,
-        failures=failures.grouped(failed),
+        failures=appliance.store.failures(job.id, most=_GROUPS).groups,
         worst=worst(appliance.store, job),
     )
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from imagemill.cli.console import printable
 
 if TYPE_CHECKING:
-    from imagemill.cli.failures import Group
+    from imagemill.core.failures import Group
     from imagemill.core.job import Job
     from imagemill.core.sheet import Fault
 

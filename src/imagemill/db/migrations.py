@@ -146,6 +146,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # At most one row: while it is there, nothing is claimed.
         "CREATE TABLE pause (id INTEGER PRIMARY KEY CHECK (id = 1), paused_at REAL NOT NULL)",
     ),
+    (
+        # What failed, by what and where: a million failures are grouped without a look at their rows.
+        "CREATE INDEX image_failed ON image (job_id, error_code, host, n, places, state) WHERE state = 'failed'",
+    ),
 )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from imagemill.db.causes import Causes
 from imagemill.db.deliveries import Deliveries
 from imagemill.db.images import Images
 from imagemill.db.leftovers import Leftovers
 from imagemill.db.losses import Losses
 from imagemill.db.pauses import Pauses
-from imagemill.db.places import Places
 from imagemill.db.singles import Singles
 from imagemill.db.tokens import Tokens
 from imagemill.db.verbs import Verbs
 
 
-class Store(Images, Verbs, Places, Singles, Losses, Leftovers, Deliveries, Tokens, Pauses):
+class Store(Images, Verbs, Causes, Singles, Losses, Leftovers, Deliveries, Tokens, Pauses):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 
     def ping(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
 from imagemill.core.errors import IllegalTransitionError, NotFoundError, RequestError
+from imagemill.core.failures import ALL, Cause
 from imagemill.core.states import ImageState, Move, Verb, allowed, job_state, origins, target
 from imagemill.db.jobs import IS_DONE, IS_MISSING, IS_OPEN, Accepted, Jobs
 
@@ -34,7 +35,7 @@ _CANCELLABLE: Final = (
 )
 
 _STATES: Final = ", ".join(repr(state.value) for state in origins(Move.RETRY))
-_RETRIABLE: Final = f"SELECT n FROM image WHERE job_id = ? AND n > ? AND state IN ({_STATES}) ORDER BY n LIMIT ?"
+_RETRIABLE: Final = f"SELECT n FROM image WHERE job_id = ? AND n > ? AND state IN ({_STATES}){{}} ORDER BY n LIMIT ?"
 
 _RETRY: Final = (
     f"UPDATE image SET state = '{target(Move.RETRY)}', attempts = 0, crashes = 0, next_attempt_at = 0,"
@@ -85,8 +86,10 @@ class Verbs(Jobs):
             self._touched("UPDATE job SET paused_at = NULL WHERE id = ? AND paused_at IS NOT NULL", (job_id,))
             return self._accepted(job_id)
 
-    def retry_job(self, uid: str, owner: str | None = None, images: Iterable[str] | None = None) -> Accepted:
-        """Ask again for the images that ended without an output: for all, or for those named by their ids.
+    def retry_job(
+        self, uid: str, owner: str | None = None, images: Iterable[str] | None = None, cause: Cause = ALL
+    ) -> Accepted:
+        """Ask again for the images that ended without an output: for all, those of a cause, or those named by ids.
 
         Their attempts and crashes count anew. A job that had ended is open again: a callback that waits to tell its
         end is taken back, one that is told will be followed by another.
@@ -94,10 +97,10 @@ class Verbs(Jobs):
         with self._durable():
             job_id = self._permitted(uid, owner, Verb.RETRY)
             wanted = None if images is None else self._images_of(uid, job_id, images)
-            n = self._retry_step(job_id, 0, wanted)
+            n = self._retry_step(job_id, 0, wanted, cause)
         while n is not None:
             with self._step():
-                n = self._retry_step(job_id, n, wanted)
+                n = self._retry_step(job_id, n, wanted, cause)
         return self._accepted(job_id)
 
     def delete_job(self, uid: str, owner: str | None = None) -> None:
@@ -150,20 +153,21 @@ class Verbs(Jobs):
             self._touched(_CANCEL.format(_CANCELLABLE), (job_id, job_id, STEP))
         return self._finish_job(job_id)
 
-    def _retry_step(self, job_id: int, after: int, wanted: Sequence[int] | None) -> int | None:
+    def _retry_step(self, job_id: int, after: int, wanted: Sequence[int] | None, cause: Cause) -> int | None:
         """Retry the next images in the order of their numbers; return the last number, None when there are no more.
 
         Each step opens the job again: the images of the one before may have ended already.
         """
-        last = self._retry_all(job_id, after) if wanted is None else self._retry_some(job_id, after, wanted)
+        last = self._retry_all(job_id, after, cause) if wanted is None else self._retry_some(job_id, after, wanted)
         if last is not None and self._touched(_REOPEN, (job_id,)):
             self._take_back_untold(job_id)
         return last
 
-    def _retry_all(self, job_id: int, after: int) -> int | None:
-        params = (job_id, after, STEP)
-        row = self._row(f"SELECT max(n) FROM ({_RETRIABLE})", params)
-        self._touched(_RETRY.format(_RETRIABLE), (job_id, *params))
+    def _retry_all(self, job_id: int, after: int, cause: Cause) -> int | None:
+        condition, values = _of_cause(cause)
+        retriable, params = _RETRIABLE.format(condition), (job_id, after, *values, STEP)
+        row = self._row(f"SELECT max(n) FROM ({retriable}) AS found", params)
+        self._touched(_RETRY.format(retriable), (job_id, *params))
         return row[0] if row else None
 
     def _retry_some(self, job_id: int, after: int, wanted: Sequence[int]) -> int | None:
@@ -187,6 +191,14 @@ class Verbs(Jobs):
     def _accepted(self, job_id: int) -> Accepted:
         row = self._row("SELECT id, images, priority FROM job WHERE id = ?", (job_id,)) or (job_id, 0, 0)
         return Accepted(id=row[0], images=row[1], priority=row[2])
+
+
+def _of_cause(cause: Cause) -> tuple[str, list[object]]:
+    """Return the condition on failed images that a cause is, and its values."""
+    # A group without a name is of images that were accepted before hosts were noted.
+    host = None if cause.host is None else keys.host_number(cause.host) if cause.host else 0
+    given = [(column, value) for column, value in (("error_code", cause.code), ("host", host)) if value is not None]
+    return "".join(f" AND {column} = ?" for column, _ in given), [value for _, value in given]
 
 
 def _place(uid: str, text: str) -> int:

@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from imagemill.core import keys
+from imagemill.core.failures import ALL
 from imagemill.logs import about
 from imagemill.pipeline.steps import Notify, Sweep, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from imagemill.core.failures import Cause
     from imagemill.core.job import Image, Job
     from imagemill.db import Accepted
     from imagemill.pipeline.parts import Parts
@@ -52,9 +54,9 @@ class Verbs:
         _tell("resumed", uid)
         return self._working(uid, job)
 
-    def retry(self, uid: str, owner: str | None = None, images: Iterable[str] | None = None) -> Job:
-        """Ask again for a job's failed and cancelled images: all, or those named by their ids."""
-        job = self._parts.store.retry_job(uid, owner, images)
+    def retry(self, uid: str, owner: str | None = None, images: Iterable[str] | None = None, cause: Cause = ALL) -> Job:
+        """Ask again for a job's failed and cancelled images: all, those of a cause, or those named by their ids."""
+        job = self._parts.store.retry_job(uid, owner, images, cause)
         _tell("retried", uid)
         return self._working(uid, job)
 
