@@ -20,9 +20,9 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 %
+test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 % (PROCESSES=3)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet 2>/dev/null
 	@rm -f .coverage.* # of processes that were killed while they wrote it
 	$(BIN)/coverage report --fail-under=90

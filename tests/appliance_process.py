@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from tests.places import ROOT
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -37,12 +37,6 @@ def until(condition: Callable[[], T], deadline_s: float, what: str, every_s: flo
             pytest.fail(f"{what}: not within {deadline_s} s")
         time.sleep(every_s)
     return answer
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def environment(data_dir: Path, settings: Mapping[str, object]) -> dict[str, str]:

@@ -13,6 +13,11 @@ from tests.s3_server import S3Server
 from tests.seeds import Clock, Seeds, mistallied
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow tests first: where several processes share the work, none begins the longest file when others end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Put the root logger back: a verb that a test runs in this process sets its level, and others look at the log."""

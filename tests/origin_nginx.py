@@ -14,7 +14,8 @@ from typing import Final, Self
 
 import pytest
 
-from tests.appliance_process import free_port, until
+from tests.appliance_process import until
+from tests.ports import free_port
 
 _NGINX: Final = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 

@@ -38,7 +38,8 @@ import msgspec
 import pytest
 
 from imagemill.settings import StorageSettings
-from tests.appliance_process import free_port, until
+from tests.appliance_process import until
+from tests.ports import free_port
 
 ACCESS_KEY: Final = "IMAGEMILLTESTKEY"
 SECRET_KEY: Final = "imagemill-test-secret-key"

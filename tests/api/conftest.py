@@ -24,7 +24,8 @@ from imagemill.pool import Pool
 from imagemill.settings import CallbackSettings, Settings
 from imagemill.storage import Folders, LocalStorage, Storage
 from imagemill.webhook import Caller
-from tests.api.server import free_port, serving
+from tests.api.server import serving
+from tests.ports import free_port
 
 SHEET = b"serial_number;product;images\r\n1;Cup;http://origin.example/a.jpg\r\n2;Pot;http://origin.example/b.jpg,http://origin.example/a.jpg\r\n"
 ADMIN, SUBMITTER, READER = "im_admin", "im_submitter", "im_reader"

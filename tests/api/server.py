@@ -13,12 +13,6 @@ from imagemill.appliance.web import server_of
 from imagemill.settings import Settings
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def serving(app: Litestar, port: int, settings: Settings | None = None) -> Iterator[None]:
     """Answer requests in a thread, until the block ends."""

@@ -17,9 +17,10 @@ import pytest
 
 from imagemill.appliance.checks import CHECKS
 from imagemill.db import open_database
-from tests.appliance_process import ApplianceProcess, environment, free_port
+from tests.appliance_process import ApplianceProcess, environment
 from tests.cli.children import PLACES, imagemill
 from tests.origin import Origin
+from tests.ports import free_port
 
 Told = dict[str, dict[str, str]]
 

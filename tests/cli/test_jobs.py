@@ -15,8 +15,9 @@ from imagemill.cli.client import local_address
 from imagemill.cli.submit import form_of
 from imagemill.core.recipe import Thumbnail
 from imagemill.settings import Settings
-from tests.appliance_process import ApplianceProcess, free_port, needs_proc
+from tests.appliance_process import ApplianceProcess, needs_proc
 from tests.origin import Origin
+from tests.ports import free_port
 
 pytestmark = needs_proc
 

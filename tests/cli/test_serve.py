@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.appliance_process import free_port
 from tests.cli.children import ended, imagemill, read_line, started
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 

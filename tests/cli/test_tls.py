@@ -15,8 +15,8 @@ import pytest
 from imagemill.appliance.tls import identity
 from imagemill.core.errors import SettingError, StartError
 from imagemill.settings import Settings, load
-from tests.appliance_process import free_port
 from tests.cli.children import ended, imagemill, read_line, started
+from tests.ports import free_port
 
 SUBJECT = ("-subj", "/CN=pictures.example", "-addext", "subjectAltName=DNS:pictures.example,DNS:localhost")
 

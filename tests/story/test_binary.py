@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance_process import FROZEN, environment, free_port, needs_proc
+from tests.appliance_process import FROZEN, environment, needs_proc
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
+from tests.ports import free_port
 from tests.s3_server import S3Server, needs_s3
 from tests.story.conftest import Shop
 from tests.story.kills import survives

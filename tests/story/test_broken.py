@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance_process import free_port, needs_proc, run
+from tests.appliance_process import needs_proc, run
 from tests.origin import Origin
 from tests.origin_nginx import Nginx, needs_nginx
 from tests.places import needs_shared
+from tests.ports import free_port
 from tests.story.conftest import IMPATIENT, Shop
 from tests.story.ledger import SHOP, mapping, names, pairs
 

@@ -18,7 +18,8 @@ from tests.story.ledger import PRODUCTS, sheet
 
 pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
-MILLION = 1_000_000
+LARGE = 250_000
+"""A million takes a minute only to be written, and the small job sees no more of it than the window."""
 SMALL = 10
 TIMES = 5
 FLOOR_S = 1.0
@@ -42,17 +43,17 @@ def seconds_for(appliance: ApplianceProcess, urls: list[str], deadline_s: float,
 
 
 @pytest.mark.timeout(400)
-def test_ten_images_beside_a_million_take_hardly_longer_than_alone(tmp_path: Path) -> None:
+def test_ten_images_beside_many_take_hardly_longer_than_alone(tmp_path: Path) -> None:
     with Nginx(PRODUCTS) as origin, ApplianceProcess(tmp_path / "data") as appliance:
         seconds_for(appliance, product_urls(origin.url, SMALL, "warm"), 30)
         alone = [seconds_for(appliance, product_urls(origin.url, SMALL, f"alone{n}"), 30) for n in range(3)]
-        large = appliance.submit(sheet(product_urls(origin.url, MILLION, "large")))
+        large = appliance.submit(sheet(product_urls(origin.url, LARGE, "large")))
         until(lambda: appliance.job(large)["counts"]["done"], 60, "the large job has begun")
         beside = [seconds_for(appliance, product_urls(origin.url, SMALL, f"beside{n}"), 60) for n in range(3)]
-        print(f"ten images alone: {sorted(alone)}, beside a million: {sorted(beside)} s")
+        print(f"ten images alone: {sorted(alone)}, beside {LARGE:,}: {sorted(beside)} s")
         assert sorted(beside)[1] <= TIMES * max(sorted(alone)[1], FLOOR_S)
         counts = appliance.job(large)["counts"]
-        assert counts["done"] < MILLION // 2
+        assert counts["done"] < LARGE // 2
         until(lambda: appliance.job(large)["counts"]["done"] > counts["done"], 20, "the large job goes on", 1)
 
 
