@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import peewee
 
 from imagemill.core.errors import ImagemillError
+from imagemill.db.copies import prepare_upgrade
 from imagemill.db.migrations import migrate
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ PRAGMAS = (
 
 
 def open_database(path: Path) -> peewee.SqliteDatabase:
-    """Open (or make) `imagemill.db` with mode 0600 and the newest schema."""
+    """Open (or make) `imagemill.db` with mode 0600 and the newest schema; of an older one a copy is kept beside it."""
+    prepare_upgrade(path)
     path.touch(mode=0o600, exist_ok=True)
     database = peewee.SqliteDatabase(str(path), pragmas=PRAGMAS, lock_type="IMMEDIATE", timeout=30)
     migrate(database)
