@@ -8,7 +8,7 @@ PROGRAM := dist/imagemill/imagemill
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
 
-setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in
+setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in, Chromium and axe-core
 	@installer/setup.sh tests
 
 run: setup ## the appliance, on this machine
@@ -38,6 +38,9 @@ fuzz: setup ## broken JPEGs and odd pictures against the native modules, under s
 	$(BIN)/python -m tests.fuzz.requant $(or $(EXECUTIONS),1000000) $(or $(SEED),1)
 	$(BIN)/python -m tests.fuzz.pictures $(or $(PICTURES),50000) $(or $(SEED),1)
 
+test-page: setup-tests ## the page in a real Chromium
+	$(BIN)/python -m pytest -q tests/page
+
 contract: setup ## every operation of /openapi.json, asked with made-up requests (EXAMPLES=1000)
 	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/api/test_contract.py
 
@@ -49,7 +52,7 @@ soak: setup ## 100,000 images through one appliance: is the last tenth as fast, 
 
 binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
 
-$(PROGRAM): pyinstaller.spec requirements.lock $(shell find src -type f -name '*.[pchj]*' -not -path '*/__pycache__/*') | setup
+$(PROGRAM): pyinstaller.spec requirements.lock $(shell find src -type f \( -name '*.[pchj]*' -o -name '*.svg' \) -not -path '*/__pycache__/*') | setup
 	$(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
 	@touch $@
 
@@ -63,16 +66,16 @@ lock: setup ## the locks anew from pyproject.toml: newest allowed versions, hash
 
 clean: ## everything that was made here, .venv too
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -rf uv.lock src/imagemill.egg-info src/imagemill/api/static/swagger
+	rm -rf uv.lock src/imagemill.egg-info src/imagemill/api/static/swagger src/imagemill/web/static/vendor
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
-	@echo "not yet:      deb test-page screenshots cluster-test"
+	@echo "not yet:      deb screenshots cluster-test"
 
 # Promised, and honest about it until they are kept.
 deb: LATER = the installers
-test-page screenshots: LATER = the page
+screenshots: LATER = the page
 cluster-test: LATER = PostgreSQL, Redis and S3
-deb test-page screenshots cluster-test:
+deb screenshots cluster-test:
 	@echo "$@ is not built yet: comes with $(LATER)" >&2; exit 1

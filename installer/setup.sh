@@ -5,7 +5,7 @@
 #   PYTHON=python3.12   the interpreter to use (default python3; 3.11 or newer)
 #   ENGINE=pillow       plain Pillow instead of pillow-simd (the default on x86-64; elsewhere there is only Pillow)
 #
-# With the word `tests` it installs instead what only the tests need: a real S3 server, half a minute and 160 MB of it.
+# With the word `tests` it installs instead what only the tests need: a real S3 server, a browser, and axe-core.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,9 @@ case $(uname -m) in
     *) ENGINE=pillow ;;
 esac
 VENV=.venv
+AXE=$VENV/axe.min.js
 SWAGGER=src/imagemill/api/static/swagger
+VENDOR=src/imagemill/web/static/vendor
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -32,7 +34,7 @@ wait_for_the_other_setup() {
 # What the environment is made of; it is written into the environment when it is complete, so it goes when .venv goes.
 fingerprint() {
     echo "$ENGINE $(version_of "$PYTHON")"
-    cat requirements.lock pyproject.toml installer/setup.sh installer/uv.txt installer/swagger.txt installer/pillow.txt
+    cat requirements.lock pyproject.toml installer/setup.sh installer/uv.txt installer/swagger.txt installer/htmx.txt installer/pillow.txt
     for native in src/imagemill/imaging/*.[ch]; do
         if [ -f "$native" ]; then cat "$native"; fi
     done
@@ -40,7 +42,7 @@ fingerprint() {
 stamp() { fingerprint | sha256sum | cut -d ' ' -f 1; }
 
 is_complete() {
-    [ -x "$VENV/bin/imagemill" ] && [ -f "$SWAGGER/swagger-ui-bundle.js" ] &&
+    [ -x "$VENV/bin/imagemill" ] && [ -f "$SWAGGER/swagger-ui-bundle.js" ] && [ -f "$VENDOR/htmx.min.js" ] &&
         [ "$(cat "$VENV/setup-stamp" 2>/dev/null)" = "$(stamp)" ]
 }
 
@@ -53,8 +55,8 @@ system_packages() {
     if ! command -v "$PYTHON" >/dev/null || python_is_debians; then echo python3 python3-dev python3-venv; fi
 }
 
-# Ceph is the S3 server that the tests store in; where it is missing they say that they skip.
-test_packages() { echo ceph-mon ceph-osd radosgw ceph-common; }
+# Ceph is the S3 server that the tests store in, Chromium looks at the page; where one is missing they say that they skip.
+test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium; }
 
 missing_packages() {
     for package in "$@"; do
@@ -169,6 +171,25 @@ vendor_swagger() {
     rm -rf "$unpacked"
 }
 
+# So does htmx, which the page is driven by: a package for Django carries npm's file.
+vendor_htmx() {
+    unpacked=$VENV/htmx-unpacked
+    rm -rf "$unpacked"
+    uv_install --require-hashes --target "$unpacked" -r installer/htmx.txt
+    mkdir -p "$VENDOR"
+    cp "$unpacked/django_htmx/static/django_htmx/htmx-2.min.js" "$VENDOR/htmx.min.js"
+    rm -rf "$unpacked"
+}
+
+# Only the tests of the page ask axe-core whether everybody can use it.
+vendor_axe() {
+    unpacked=$VENV/axe-unpacked
+    rm -rf "$unpacked"
+    uv_install --require-hashes --target "$unpacked" -r installer/axe.txt
+    cp "$unpacked/axe_playwright_python/axe.min.js" "$AXE"
+    rm -rf "$unpacked"
+}
+
 is_built() { "$VENV/bin/python" -c "import imagemill.imaging.$1" 2>/dev/null; }
 
 # Before the first start, not during it: compiling what the appliance imports takes longer than all the rest of its start.
@@ -179,6 +200,7 @@ compile_bytecode() {
 wait_for_the_other_setup
 if [ "${1:-}" = tests ]; then
     install_packages $(test_packages)
+    [ "$AXE" -nt installer/axe.txt ] || vendor_axe
     exit 0
 fi
 if is_complete; then
@@ -191,6 +213,7 @@ remove_the_other_engine
 install_requirements
 check_engine
 vendor_swagger
+vendor_htmx
 uv_install --no-build-isolation --reinstall-package imagemill --editable .
 is_built _requant || say "the native codec was not built; JPEGs take the slower way through pixels"
 is_built _palette || say "the native palette was not built; a PNG gets a palette only where that loses nothing"

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
-from imagemill import api, compat
+from imagemill import api, compat, web
 from imagemill.core import keys
 from imagemill.core.job import ErrorInfo, Output, Source
 from imagemill.db import Record, Store, open_database
@@ -117,8 +118,9 @@ def running(
     storage: Storage | None = None,
     *,
     works: bool = False,
+    public_url: str = "",
 ) -> Iterator[Site]:
-    """Run a site in a folder; with `works` its pool compresses."""
+    """Run a site in a folder; with `works` its pool compresses. Others may reach it by `public_url`."""
     port = free_port()
     settings = msgspec.structs.replace(settings, data_dir=str(root), callback=CallbackSettings(allow=("127.0.0.0/8",)))
     folders = Folders(root=root)
@@ -138,7 +140,7 @@ def running(
         readiness=lambda: site.ready,
         body_timeout_s=body_timeout_s,
         link=under.link,
-        public_url=under.public_url,
+        public_url=lambda: public_url or site.url,
         closing=site.closing,
         meters=site.meters,
         queue_depth=lambda: len(site.steps),
@@ -148,8 +150,13 @@ def running(
         stack.callback(fetcher.close)
         if works:
             stack.enter_context(under.pool)
-        stack.enter_context(serving(api.create_app(parts, compat.routers(settings.compat)), port, settings))
+        stack.enter_context(serving(_app(parts), port, settings))
         yield site
+
+
+def _app(parts: api.Parts) -> Litestar:
+    page = web.Site(parts)
+    return api.create_app(parts, [*compat.routers(parts.settings.compat), page.router()], page.answer_error)
 
 
 def say(site: Site, text: str) -> bytes:

@@ -57,6 +57,7 @@ def test_the_document_is_openapi_3_1(document: dict[str, Any]) -> None:
         "/api/v1/system",
         "/api/v1/system/pause",
         "/api/v1/system/resume",
+        "/api/v1/sign-in-links",
         "/images/{name}",
     }
 

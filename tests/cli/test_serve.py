@@ -19,7 +19,10 @@ pytestmark = pytest.mark.timeout(120)
 def test_it_prints_address_and_token_and_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with started(tmp_path, "serve", "--port", str(free_port())) as process:
         address = read_line(process)[-1]
+        link = read_line(process)[-1]
         _, token, place = read_line(process)
+        assert httpx.get(link, trust_env=False).headers["location"] == "/"
+        assert httpx.get(link, trust_env=False).status_code == 401, "it works once"
         assert httpx.get(f"{address}/healthz", trust_env=False).is_success
         answer = httpx.get(f"{address}/api/v1/jobs", headers={"Authorization": f"Bearer {token}"}, trust_env=False)
         assert answer.is_success
@@ -50,6 +53,7 @@ def test_wrong_settings_are_told_before_anything_starts(tmp_path: Path) -> None:
 def test_without_tokens_none_is_printed(tmp_path: Path) -> None:
     with started(tmp_path, "serve", "--port", str(free_port()), auth="none") as process:
         address = read_line(process)[-1]
+        assert read_line(process)[-1] == f"{address}/"
         assert httpx.get(f"{address}/api/v1/jobs", trust_env=False).is_success
         process.send_signal(signal.SIGTERM)
         code, out, _ = ended(process)

@@ -13,7 +13,14 @@ from tests.house.source import ROOT
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+?))? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 PLACE = re.compile(r"://|^\s*-|\bfile:|index|@ ")
-LOCKS = ["requirements.lock", "installer/uv.txt", "installer/swagger.txt", "installer/pillow.txt"]
+LOCKS = [
+    "requirements.lock",
+    "installer/uv.txt",
+    "installer/swagger.txt",
+    "installer/htmx.txt",
+    "installer/axe.txt",
+    "installer/pillow.txt",
+]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
@@ -33,9 +33,12 @@ from imagemill.api.parts import Parts
 from imagemill.api.problems import answer_problem
 from imagemill.api.published import Published
 from imagemill.api.rates import Rates
+from imagemill.api.sign_in import create_sign_in_link
 from imagemill.api.system import metrics, pause_system, resume_system, show_system
 from imagemill.api.tokens import create_token, list_tokens, revoke_token
 from imagemill.api.verbs import cancel_job, delete_job, pause_job, resume_job, retry_job
+
+OnError: TypeAlias = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
 
 THREADS: Final = 32
 """Synchronous routes wait for the database and the disk, not for the processor; asyncio's own number is cores + 4."""
@@ -71,14 +74,15 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     show_system,
     pause_system,
     resume_system,
+    create_sign_in_link,
 ]
 """Everything under /api/v1."""
 
 
-def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
+def create_app(parts: Parts, others: Sequence[Router] = (), on_error: OnError = answer_problem) -> Litestar:
     """Build the application. It owns nothing: parts are started and stopped by whoever gave them.
 
-    `others` are routes beside /api/v1, guarded as those are.
+    `others` are routes beside /api/v1, guarded as those are. `on_error` answers errors, of unknown addresses too.
     """
     rates = Rates(parts.settings)
     published = Published(parts.storage)
@@ -95,9 +99,10 @@ def create_app(parts: Parts, others: Sequence[Router] = ()) -> Litestar:
         dependencies={
             "parts": Provide(lambda: parts, sync_to_thread=False),
             "published": Provide(lambda: published, sync_to_thread=False),
+            "rates": Provide(lambda: rates, sync_to_thread=False),
         },
         request_class=JsonRequest,
-        exception_handlers={Exception: answer_problem},
+        exception_handlers={Exception: on_error},
         after_request=page_policy,
         openapi_config=openapi_config(DocsPage()),
         on_startup=[_widen_threads],

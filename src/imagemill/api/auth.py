@@ -1,8 +1,13 @@
-"""Who calls: a bearer token becomes a caller, and the route says which scope it needs."""
+"""Who calls: a bearer token or the page's session becomes a caller, and the route says which scope it needs.
+
+A browser sends the session's cookie along with whatever another site makes it send (CSRF). The cookie is
+SameSite=Strict, and what changes something must come from a page of ours: the gate has refused a foreign Origin, and
+without any the browser must say so itself. Programs have a token.
+"""
 
 import asyncio
 import base64
-from typing import Final
+from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -19,6 +24,11 @@ NEEDS: Final = "needs"
 
 NOTHING: Final = "nothing"
 """What a route needs that anybody may call, without a token."""
+
+SESSION: Final = "imagemill_session"
+"""The name of the page's cookie."""
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 TAKES_BASIC: Final = "takes_basic"
 """The route option that lets a token come as the password of `Basic`, which a base URL can carry."""
@@ -61,6 +71,8 @@ class Authentication:
     async def _caller(self, scope: Scope) -> Caller:
         takes_basic = bool(scope["route_handler"].opt.get(TAKES_BASIC))
         token = _token([value for name, value in scope["headers"] if name == b"authorization"], takes_basic=takes_basic)
+        if token is None and (session := session_of(scope)):
+            return await self._signed_in(scope, session)
         caller = await asyncio.to_thread(self._store.caller, token) if self._store and token else None
         if caller is None:
             self._rates.of_failures.count(address_of(scope), "without a known token")
@@ -68,6 +80,15 @@ class Authentication:
             raise UnauthorizedError("Send the header `Authorization: Bearer <token>`.")
         if caller is None:
             raise UnauthorizedError("This token is not known here.")
+        return caller
+
+    async def _signed_in(self, scope: Scope, session: str) -> Caller:
+        """Return whose session it is. One that has ended is no guess, and is not counted as one."""
+        caller = await asyncio.to_thread(self._store.signed_in, session) if self._store else None
+        if caller is None:
+            raise UnauthorizedError("You are not signed in any more: sign in again.")
+        if scope.get("method") not in SAFE and not _comes_from_us(scope):
+            raise ForbiddenError("This does not come from the page. Programs send a token, not the page's cookie.")
         return caller
 
 
@@ -82,6 +103,17 @@ def demand_scope(connection: ASGIConnection[BaseRouteHandler, Caller, None, Stat
 def provide_caller(request: Request[Caller, None, State]) -> Caller:
     """Give a route its caller."""
     return request.user
+
+
+def session_of(scope: Scope) -> str | None:
+    """Return the session that the page's cookie carries."""
+    return Request[Any, Any, Any](scope).cookies.get(SESSION) or None
+
+
+def _comes_from_us(scope: Scope) -> bool:
+    """Say whether a page of ours sends this. Whether an Origin is ours was the gate's question."""
+    headers = dict(scope["headers"])
+    return b"origin" in headers or headers.get(b"sec-fetch-site") == b"same-origin"
 
 
 def _token(headers: list[bytes], *, takes_basic: bool) -> str | None:

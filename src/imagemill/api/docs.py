@@ -65,6 +65,8 @@ def docs_asset(name: FromPath[str]) -> ASGIApp:
 
 def page_policy(response: Response[Any]) -> Response[Any]:
     """Let the page load its own files: everything else is forbidden to load anything."""
+    if "Content-Security-Policy" in response.headers:
+        return response  # a page of ours has its own
     if response.media_type == MediaType.HTML and response.status_code == 404:
         # Litestar answers unknown paths under /docs with a page of its own.
         raise NotFoundException("There is no such page.")

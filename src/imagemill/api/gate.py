@@ -20,6 +20,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
+from imagemill.api.auth import SAFE
 from imagemill.api.parts import Parts
 from imagemill.api.problems import send_problem
 from imagemill.api.rates import Rates, address_of
@@ -42,7 +43,6 @@ SECURITY_HEADERS: Final = (
 _IMAGE_ROUTE: Final = f"{IMAGES}{{name}}"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 _GONE: Final = 499
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNCOUNTED: Final = frozenset({"/healthz", "/readyz"})
 _ORIGIN_HEADERS: Final = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _DEFAULT_HEADERS: Final = (*SECURITY_HEADERS, (b"cache-control", b"private, no-cache"))
@@ -119,7 +119,7 @@ class Gate:
             return
         if scope["path"] not in _UNCOUNTED:
             self._rates.of_addresses.count(address_of(scope), "from this address")
-        if scope["method"] not in _SAFE and not self._has_our_origin(scope["headers"]):
+        if scope["method"] not in SAFE and not self._has_our_origin(scope["headers"]):
             message = "This comes from a page of another site. Add its host to `allowed_hosts` when that is right."
             raise ForbiddenError(message)
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from imagemill.core.errors import StartError
 from imagemill.db import FIRST, Store, StoreError, new_token, open_database
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from imagemill.appliance.web import Web
     from imagemill.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Appliance:
         self._has_web = web
         self._works = works
         self._stack = contextlib.ExitStack()
+        self._web: Web | None = None
         self._port = settings.port
         self.started_at, self.started_s = time.time(), time.monotonic()
         self.meters = Meters()
@@ -139,9 +142,9 @@ class Appliance:
 
         sandbox.allow_descriptors(self.settings.max_connections + _OTHER_FILES)
         self._port = self.settings.port or free_port(self.settings.host)
-        web = Web(self, self._port)
-        stack.callback(web.stop)
-        web.start()
+        self._web = Web(self, self._port)
+        stack.callback(self._web.stop)
+        self._web.start()
 
     def _parts(self, hosts: Hosts, fetcher: Fetcher) -> Parts:
         settings, folders = self.settings, self.folders
@@ -163,6 +166,12 @@ class Appliance:
             link=self.link,
             sweeps=self._has_web,
         )
+
+    def sign_in_url(self) -> str:
+        """Return a link that opens the page signed in, once, and soon; a secret, as the token is."""
+        if self._web is None:
+            raise StartError("there is no page without the web server")
+        return self._web.sign_in_url()
 
     @property
     def address(self) -> str:

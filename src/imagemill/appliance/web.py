@@ -14,9 +14,10 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from imagemill import api, compat
+from imagemill import api, compat, web
 from imagemill.appliance import tls
 from imagemill.core.errors import StartError
+from imagemill.db import FIRST
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
@@ -45,24 +46,25 @@ class Web:
         self._host, self._port = appliance.settings.host, port
         check_port(self._host, port)
         self._identity = tls.identity(appliance.settings)
+        self._address = appliance.address
         self._closing = threading.Event()
-        self._app = api.create_app(
-            api.Parts(
-                closing=self._closing,
-                settings=appliance.settings,
-                store=appliance.store,
-                pipeline=appliance.pipeline,
-                storage=appliance.storage,
-                readiness=appliance.readiness,
-                link=appliance.link,
-                public_url=lambda: appliance.public_url,
-                meters=appliance.meters,
-                queue_depth=appliance.queue.depth,
-                started_at=appliance.started_at,
-                started_s=appliance.started_s,
-            ),
-            compat.routers(appliance.settings.compat),
+        self._parts = api.Parts(
+            closing=self._closing,
+            settings=appliance.settings,
+            store=appliance.store,
+            pipeline=appliance.pipeline,
+            storage=appliance.storage,
+            readiness=appliance.readiness,
+            link=appliance.link,
+            public_url=lambda: appliance.public_url,
+            meters=appliance.meters,
+            queue_depth=appliance.queue.depth,
+            started_at=appliance.started_at,
+            started_s=appliance.started_s,
         )
+        site = web.Site(self._parts)
+        routers = [*compat.routers(appliance.settings.compat), site.router()]
+        self._app = api.create_app(self._parts, routers, site.answer_error)
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -77,6 +79,10 @@ class Web:
                 message = f"the web server did not start on {self._host}:{self._port}; the log says why"
                 raise StartError(message)
             time.sleep(0.005)
+
+    def sign_in_url(self) -> str:
+        """Return a link that signs in to the page as the appliance's own token, once."""
+        return api.sign_in_link(self._parts, FIRST, self._address).url
 
     def stop(self) -> None:
         """Take no more requests, end the streams, and wait for what else runs, but not for ever."""

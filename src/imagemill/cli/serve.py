@@ -52,8 +52,10 @@ def serve(config: Path | None, **flags: object) -> int:
 
 
 def announce(appliance: Appliance) -> None:
-    """Print the address and the token; the token's value never goes to systemd's journal, which others may read."""
+    """Print the address, a link and the token. The secrets never go to systemd's journal: others may read it."""
     click.echo(f"imagemill {__version__} is ready at {appliance.address}")
+    if not is_journal(sys.stdout.fileno()):
+        click.echo(f"open the page: {appliance.sign_in_url()}")
     token = "in the file" if is_journal(sys.stdout.fileno()) else appliance.token
     if appliance.settings.auth == "token":
         click.echo(f"token: {token}  ({Path(appliance.settings.data_dir, 'token')})")

@@ -12,6 +12,7 @@ from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
+from imagemill.db.sessions import new_secret
 from imagemill.db.singles import Single
 from imagemill.db.soundness import inspect, newest_at
 from imagemill.db.staging import Sampled, Staging
@@ -44,6 +45,7 @@ __all__ = [
     "TokenInfo",
     "checked_name",
     "inspect",
+    "new_secret",
     "new_token",
     "newest_at",
     "open_database",

@@ -150,6 +150,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # What failed, by what and where: a million failures are grouped without a look at their rows.
         "CREATE INDEX image_failed ON image (job_id, error_code, host, n, places, state) WHERE state = 'failed'",
     ),
+    (
+        # One-time links to the page, and who is signed in: both lead to a token, and are nothing when that is revoked.
+        """CREATE TABLE sign_in (
+            hash TEXT PRIMARY KEY, token_hash TEXT NOT NULL, ends_at REAL NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE session (
+            hash TEXT PRIMARY KEY, token_hash TEXT NOT NULL, ends_at REAL NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 

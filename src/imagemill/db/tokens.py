@@ -56,14 +56,14 @@ class Tokens(Queries):
             "INSERT INTO token (name, hash, scopes, owner, created_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, owner = excluded.owner,"
             " created_at = excluded.created_at",
-            (name, _hash(token), " ".join(sorted(scopes)), owner, self._clock()),
+            (name, hashed(token), " ".join(sorted(scopes)), owner, self._clock()),
         )
 
     def create_token(self, name: str, token: str, *, scopes: frozenset[str], owner: str) -> TokenInfo:
         """Remember a new token; NameTakenError where its name is in use."""
         now, words = self._clock(), " ".join(sorted(scopes))
         sql = "INSERT INTO token (name, hash, scopes, owner, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        if not self._touched(sql, (name, _hash(token), words, owner, now)):
+        if not self._touched(sql, (name, hashed(token), words, owner, now)):
             message = f"there is a token named {name}: choose another name, or revoke that one first"
             raise NameTakenError(message)
         return TokenInfo(name, words.split(), owner, moment(now))
@@ -81,7 +81,7 @@ class Tokens(Queries):
 
     def caller(self, token: str) -> Caller | None:
         """Return who bears this token; None when nobody does."""
-        row = self._row("SELECT name, owner, scopes FROM token WHERE hash = ?", (_hash(token),))
+        row = self._row("SELECT name, owner, scopes FROM token WHERE hash = ?", (hashed(token),))
         return Caller(name=row[0], owner=row[1], scopes=frozenset(row[2].split())) if row else None
 
 
@@ -99,5 +99,6 @@ def checked_name(text: str) -> str:
         raise RequestError("This cannot be a name.", [("name", message)]) from error
 
 
-def _hash(token: str) -> str:
+def hashed(token: str) -> str:
+    """Return what is kept of a secret that has 256 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()

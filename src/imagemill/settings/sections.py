@@ -216,6 +216,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_failures: Annotated[
         float, Meta(ge=0, description="unknown tokens per second from one address, 0 for no limit; ten seconds' worth")
     ] = 10.0
+    sign_in_link_s: Annotated[
+        int, Meta(ge=60, le=86_400, description="seconds for which a link that signs in to the page works, once")
+    ] = 900
+    session_s: Annotated[
+        int, Meta(ge=300, le=366 * 86_400, description="seconds after which the page asks to sign in again")
+    ] = 30 * 86_400
     workers: Annotated[int, Meta(ge=0, le=256, description="pool children, 0 for one more than cores")] = 0
     threads: Annotated[int, Meta(ge=1, le=256, description="threads that fetch and hand over")] = 16
     max_upload_bytes: Annotated[int, Meta(ge=1, description="largest upload in bytes")] = 1024 * MIB

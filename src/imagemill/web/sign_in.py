@@ -1,0 +1,88 @@
+"""Signing in to the page, by a link that works once or by a token; and out."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter, SkipValidation, URLEncodedBody
+
+from imagemill.api.auth import NEEDS, NOTHING, SESSION, session_of
+from imagemill.api.rates import Rates, address_of
+from imagemill.api.sign_in import origin_of
+from imagemill.db import new_secret
+from imagemill.web.view import GivenView, View, see_other
+
+GivenRates = NamedDependency[SkipValidation[Rates]]
+Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
+
+_USED: Final = "This link does not work: it was used already, or is too old. Ask for a new one."
+_UNKNOWN: Final = "This token is not known here. Look whether all of it was copied."
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """The form."""
+
+    token: str
+    next: str = "/"
+
+
+@get("/sign-in", opt={NEEDS: NOTHING}, sync_to_thread=True)
+def show_sign_in(
+    view: GivenView, rates: GivenRates, code: FromQuery[str | None] = None, after: Next = "/"
+) -> Response[str]:
+    """Sign in by a link, or ask for a token."""
+    if view.parts.settings.auth == "none":
+        return see_other("/")
+    if code is None:
+        return view.page("sign_in.html", after=local(after), fault="")
+    session = new_secret()
+    if view.parts.store.use_code(code, session, view.parts.settings.session_s):
+        return _signed_in(view, session, local(after))
+    rates.of_failures.count(address_of(view.request.scope), "with a link that does not work")
+    return view.page("sign_in.html", 401, after="/", fault=_USED)
+
+
+@post("/sign-in", opt={NEEDS: NOTHING}, request_max_body_size=16 * 1024, sync_to_thread=True)
+def sign_in(view: GivenView, rates: GivenRates, data: URLEncodedBody[SignIn]) -> Response[str]:
+    """Sign in by a token."""
+    session = new_secret()
+    if view.parts.store.begin_session(data.token.strip(), session, view.parts.settings.session_s):
+        return _signed_in(view, session, local(data.next))
+    rates.of_failures.count(address_of(view.request.scope), "without a known token")
+    return view.page("sign_in.html", 401, after=local(data.next), fault=_UNKNOWN)
+
+
+@post("/sign-out", opt={NEEDS: NOTHING}, sync_to_thread=True)
+def sign_out(view: GivenView) -> Response[str]:
+    """End the session, whoever's it is: who has it may end it."""
+    if session := session_of(view.request.scope):
+        view.parts.store.end_session(session)
+    answer = see_other("/sign-in")
+    answer.delete_cookie(SESSION, path="/")
+    return answer
+
+
+def local(path: str) -> str:
+    """Return a path of this page; whatever might lead elsewhere leads to the start."""
+    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if is_ours else "/"
+
+
+def _signed_in(view: View, session: str, path: str) -> Response[str]:
+    answer = see_other(path)
+    answer.set_cookie(_cookie(view.request, view, session))
+    return answer
+
+
+def _cookie(request: Request[Any, Any, Any], view: View, session: str) -> Cookie:
+    return Cookie(
+        key=SESSION,
+        value=session,
+        path="/",
+        max_age=view.parts.settings.session_s,
+        httponly=True,
+        samesite="strict",
+        secure=origin_of(request, view.parts).startswith("https:"),
+    )

@@ -1,0 +1,152 @@
+"""Signing in to the page: links that work once and soon, sessions that end, and cookies that only our page uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from imagemill.settings import Settings
+from tests.api.conftest import READER, Site, running
+from tests.web.conftest import COOKIE, PAGE, link
+
+
+def sees_jobs(client: httpx.Client) -> bool:
+    return client.get("/api/v1/jobs").status_code == 200
+
+
+def test_a_link_signs_in_once(site: Site, nobody: httpx.Client) -> None:
+    url = link(site)
+    answer = nobody.get(url)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert nobody.get("/").status_code == 200
+    nobody.cookies.clear()
+    again = nobody.get(url)
+    assert again.status_code == 401
+    assert "used already" in again.text
+    assert not nobody.cookies
+
+
+def test_the_cookie_is_for_our_page_alone(site: Site, nobody: httpx.Client) -> None:
+    words = nobody.get(link(site)).headers["set-cookie"].lower().split("; ")
+    assert {"httponly", "samesite=strict", "path=/"} <= set(words)
+    assert "secure" not in words, "this site has no TLS"
+
+
+def test_behind_tls_the_cookie_is_secure(tmp_path: Path) -> None:
+    settings = Settings(allowed_hosts=("pictures.example",))
+    with running(tmp_path / "data", settings, public_url="https://pictures.example") as site:
+        with site.client() as admin:
+            given = admin.post("/api/v1/sign-in-links", headers={"Host": "pictures.example"}).json()["url"]
+        assert given.startswith("https://pictures.example/sign-in?code=")
+        answer = httpx.get(
+            f"{site.url}/sign-in?{httpx.URL(given).query.decode()}", headers={"Host": "pictures.example"}
+        )
+        assert "secure" in answer.headers["set-cookie"].lower().split("; ")
+
+
+def test_what_changes_something_comes_from_our_page(member: httpx.Client) -> None:
+    """The browser brings the cookie along whoever asks: the Origin says who does."""
+    pause = "/api/v1/system/pause"
+    own = str(member.base_url).rstrip("/")
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ):
+        assert member.post(pause, headers=headers).status_code == 403, headers
+    member.headers.pop("Sec-Fetch-Site")
+    assert member.post(pause).status_code == 403, "a program has a token"
+    assert member.post("/api/v1/system/resume", headers={"Origin": own}).status_code == 200
+    assert member.post("/api/v1/system/resume", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
+def test_a_session_is_its_token(site: Site, nobody: httpx.Client) -> None:
+    """It may do what the token may, and ends with it; a new token of the same name is another."""
+    with site.client() as admin:
+        for _ in range(2):
+            token = admin.post("/api/v1/tokens", json={"name": "clerk", "scopes": ["read"]}).json()["token"]
+            assert not sees_jobs(nobody)
+            nobody.get(link(site, token))
+            assert sees_jobs(nobody)
+            assert nobody.post("/api/v1/system/pause").status_code == 403
+            pending = link(site, token)
+            assert admin.delete("/api/v1/tokens/clerk").status_code == 204
+            assert not sees_jobs(nobody)
+            assert nobody.get(pending).status_code == 401
+
+
+def test_a_session_cannot_make_itself_another(member: httpx.Client) -> None:
+    assert member.post("/api/v1/sign-in-links").status_code == 403
+
+
+def test_signing_out_ends_the_session_and_not_only_the_cookie(member: httpx.Client) -> None:
+    kept = member.cookies[COOKIE]
+    answer = member.post("/sign-out")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    member.cookies.set(COOKIE, kept, domain="127.0.0.1")
+    assert not sees_jobs(member)
+
+
+def test_a_token_signs_in(nobody: httpx.Client) -> None:
+    wrong = nobody.post("/sign-in", data={"token": "im_wrong", "next": "/jobs"})
+    assert wrong.status_code == 401
+    assert not nobody.cookies
+    right = nobody.post("/sign-in", data={"token": f" {READER}\n", "next": "/jobs"})
+    assert (right.status_code, right.headers["location"]) == (303, "/jobs")
+    assert sees_jobs(nobody)
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "", "javascript:"]
+)
+def test_signing_in_leads_nowhere_else(nobody: httpx.Client, path: str) -> None:
+    answer = nobody.post("/sign-in", data={"token": READER, "next": path})
+    assert answer.headers["location"] == "/"
+
+
+def test_secrets_are_kept_as_hashes(site: Site, member: httpx.Client) -> None:
+    code = httpx.URL(link(site)).params["code"]
+    kept = b"".join(path.read_bytes() for path in site.folders.root.glob("imagemill.db*"))
+    assert code.encode() not in kept
+    assert member.cookies[COOKIE].encode() not in kept
+
+
+def test_a_page_asks_to_sign_in_and_leads_back(nobody: httpx.Client) -> None:
+    answer = nobody.get("/jobs", params={"state": "failed"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fjobs%3Fstate%3Dfailed")
+    assert nobody.get("/").headers["location"] == "/sign-in"
+
+
+def test_from_a_link_elsewhere_the_browser_asks_again_with_its_cookie(nobody: httpx.Client) -> None:
+    """A strict cookie is not sent there; from the page in between it is."""
+    answer = nobody.get("/jobs?a=%22b", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 200
+    assert 'content="0; url=/jobs?a=%22b"' in answer.text
+
+
+def test_htmx_is_sent_to_sign_in(nobody: httpx.Client) -> None:
+    answer = nobody.get("/system/state", headers={"Accept": "*/*", "HX-Request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+def test_without_tokens_nobody_signs_in(tmp_path: Path) -> None:
+    with running(tmp_path / "data", Settings(auth="none")) as site, site.client(None) as client:
+        assert client.get("/", headers=PAGE).status_code == 200
+        assert client.get("/sign-in").headers["location"] == "/"
+        given = client.post("/api/v1/sign-in-links").json()
+        assert given == {"url": f"{site.url}/", "expires_at": None}
+
+
+def test_pages_forbid_all_but_their_own_files(member: httpx.Client) -> None:
+    headers = member.get("/").headers
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert (policy["script-src"], policy["style-src"], policy["connect-src"]) == ("'self'",) * 3
+    assert "unsafe" not in headers["content-security-policy"]
