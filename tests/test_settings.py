@@ -327,7 +327,7 @@ def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     again = from_toml(home, "\n".join(lines))
     assert again.settings == defaults.settings
     assert "default" not in again.origins.values()
-    sections = {"fetch", "image", "callback", "sheet", "storage", "compat", "estimate"}
+    sections = {"fetch", "image", "callback", "sheet", "storage", "compat", "estimate", "draft"}
     assert set(tomllib.loads(as_toml(defaults))) == sections
 
 

@@ -35,13 +35,13 @@ def test_every_folder_is_private(tmp_path: Path) -> None:
     finally:
         os.umask(previous)
     modes = {str(p.relative_to(tmp_path)): stat.S_IMODE(p.stat().st_mode) for p in tmp_path.glob("home/**/*")}
-    below = ("", "/sources", "/sources/sheets", "/sources/uploads", "/sources/images", "/outputs", "/spool")
+    below = ("", "/sources", "/sources/sheets", "/sources/uploads", "/sources/images", "/outputs", "/spool", "/drafts")
     assert modes == {f"home/data{name}": 0o700 for name in below}
 
 
 def test_everything_lies_below_the_root(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
-    names = ("database", "queue", "sheets", "sources", "outputs", "spool", "token", "lock")
+    names = ("database", "queue", "sheets", "sources", "outputs", "spool", "drafts", "token", "lock")
     places = [getattr(folders, name) for name in names]
     assert len(set(places)) == len(names)
     assert all(place.is_relative_to(tmp_path) for place in places)

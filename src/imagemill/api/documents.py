@@ -1,7 +1,8 @@
-"""A job asked for in JSON: `images` or `sheet_url`, and beside them a form's fields as JSON values. No I/O."""
+"""A job asked for in JSON: `images`, `sheet_url` or `draft`, and beside them a form's fields as JSON values. No I/O."""
 
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request
@@ -10,19 +11,22 @@ from litestar.exceptions import ClientException
 from imagemill.core.errors import RequestError
 from imagemill.core.sheet import SheetError
 
-_IMAGES, _SHEET_URL = "images", "sheet_url"
+_IMAGES, _SHEET_URL, _DRAFT = "images", "sheet_url", "draft"
 _FIRST_ROW: Final = 2
 """Of the sheet that is made of `images`: its header is row 1."""
 
 _UNREADABLE: Final = (RecursionError, UnicodeDecodeError)
 """What msgspec raises beside its own errors."""
 
-_MISSING: Final = "Send `images`, a list of addresses, or `sheet_url`, the address of a sheet."
-_BOTH: Final = "Send `images` or `sheet_url`, not both."
+_MISSING: Final = "Send `images`, a list of addresses, `sheet_url`, the address of a sheet, or `draft`, the id of one."
+_BOTH: Final = "Send one of `images`, `sheet_url` and `draft`, not several."
 
 
 class Document:
-    """What a body in JSON asks for. `fields` and `errors` are as a form's; `images` or `sheet_url` may be None."""
+    """What a body in JSON asks for. `fields` and `errors` are as a form's; of the three sources one is not None.
+
+    `filename` is a draft's, once that is found.
+    """
 
     filename = ""
 
@@ -31,10 +35,12 @@ class Document:
         values = _object(body)
         self.images = self._images(values.pop(_IMAGES, None))
         self.sheet_url = self._address(values.pop(_SHEET_URL, None))
-        if self.images is None and self.sheet_url is None and not self.errors:
+        self.draft = self._draft(values.pop(_DRAFT, None))
+        given = [name for name in (_IMAGES, _SHEET_URL, _DRAFT) if getattr(self, name) is not None]
+        if not given and not self.errors:
             self.errors.append((_IMAGES, _MISSING))
-        if self.images is not None and self.sheet_url is not None:
-            self.errors.append((_SHEET_URL, _BOTH))
+        if len(given) > 1:
+            self.errors.append((given[1], _BOTH))
         self.fields = [pair for name, value in values.items() for pair in self._texts(name, value)]
 
     def refusal(self, error: SheetError) -> Exception:
@@ -65,6 +71,16 @@ class Document:
             return value
         self.errors.append((_SHEET_URL, "Must be an address."))
         return ""
+
+    def _draft(self, value: object) -> str | None:
+        """Return a draft's id; as it names a folder, it must be one."""
+        if value is None:
+            return None
+        try:
+            return str(UUID(str(value)))
+        except ValueError:
+            self.errors.append((_DRAFT, "Must be the id of a draft."))
+            return ""
 
     def _texts(self, name: str, value: object) -> Iterator[tuple[str, str]]:
         """Yield a field as a form would have sent it; null counts as absent."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -28,7 +27,16 @@ from litestar.openapi.spec import (
 )
 
 from imagemill import __version__
-from imagemill.api.fields import FIELDS, KEY_ACCEPTS, KEY_HEADER, KEY_PATTERN, MAX_KEY_CHARS, MAX_THUMBNAILS, Field
+from imagemill.api.fields import (
+    FIELDS,
+    KEY_ACCEPTS,
+    KEY_HEADER,
+    KEY_PATTERN,
+    MAX_KEY_CHARS,
+    MAX_THUMBNAILS,
+    RECIPE_FIELDS,
+    Field,
+)
 from imagemill.api.problems import MEDIA_TYPE, Problem
 from imagemill.core.recipe import THUMBNAIL_PATTERN
 
@@ -197,6 +205,27 @@ class OriginalOperation(FileOperation):
 
 
 @dataclass
+class PreviewOperation(DownloadOperation):
+    """Documents a picture made for showing, what is said of it, and the recipe's fields as parameters."""
+
+    types: ClassVar[Sequence[str]] = ("image/*",)
+    what: ClassVar[str] = "The output."
+
+    def __post_init__(self) -> None:
+        """Add the header, and every field of a recipe but for the thumbnails, which are not made."""
+        super().__post_init__()
+        self.responses = {**(self.responses or {}), "200": self._answer(self.what, "X-Preview")}
+        self.parameters = [
+            *(self.parameters or []),
+            *(
+                Parameter(name=name, param_in="query", schema=_kind(field), **_told(field))  # type: ignore[arg-type]
+                for name, field in RECIPE_FIELDS.items()
+                if name != "thumbnails"
+            ),
+        ]
+
+
+@dataclass
 class ArchiveOperation(DownloadOperation):
     """Documents a download as what it is: a ZIP file."""
 
@@ -256,6 +285,7 @@ def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
         security=[{"bearer": []}],
         tags=[
             Tag(name="jobs", description="Submit sheets, watch them, fetch what came out."),
+            Tag(name="drafts", description="Check a sheet, and see some of its pictures, before it is a job."),
             Tag(name="callbacks", description="How the end of a job is told."),
             Tag(name="tokens", description="Who may call."),
             Tag(name="system", description="How the work is going, and its pause."),
@@ -309,16 +339,20 @@ def _form(files: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document() -> dict[str, Any]:
-    """Return what a job asked for in JSON may say: one of `images` and `sheet_url`, and the fields."""
+    """Return what a job asked for in JSON may say: one of `images`, `sheet_url` and `draft`, and the fields."""
     given = {
         "images": {"type": "array", "items": _ADDRESS, "minItems": 1, "description": "Addresses of images, in order."},
         "sheet_url": _ADDRESS | {"description": "The address of a sheet."},
+        "draft": {"type": "string", "format": "uuid", "description": "The id of a sheet that was checked."},
     }
     fields = {
         name: {"anyOf": [_listed(field) if name == "thumbnails" else _kind(field), {"type": "null"}]} | _told(field)
         for name, field in FIELDS.items()
     }
-    either = [{"required": [name], "not": {"required": [other]}} for name, other in permutations(given)]
+    either = [
+        {"required": [name], "not": {"anyOf": [{"required": [other]} for other in given if other != name]}}
+        for name in given
+    ]
     return {"type": "object", "properties": given | fields, "oneOf": either, "additionalProperties": False}
 
 

@@ -18,11 +18,12 @@ from imagemill.api.documents import Document
 from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
 from imagemill.api.form import OVERHEAD_BYTES, ImagesForm, UploadForm, json_too_large, too_large
 from imagemill.api.parts import Parts
+from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.estimate import Estimate
 from imagemill.core.job import JobKind
 from imagemill.core.sheet import SheetError
 from imagemill.db import Caller
-from imagemill.pipeline import Accepted, ImageIntake, Intake, Repeat, batched, images_sheet
+from imagemill.pipeline import Accepted, Draft, ImageIntake, Intake, Kept, Repeat, batched, images_sheet
 
 BATCH_BYTES: Final = 256 * 1024
 """The intake is fed so much at a time: a hop to a thread costs as much as reading 10 KiB of sheet."""
@@ -180,6 +181,20 @@ async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -
     return await _received(request, parts, parts.pipeline.survey, estimate)
 
 
+async def check_upload(request: Request[Caller, None, State], parts: Parts) -> Draft:
+    """Receive a form, or JSON, and say what is in the sheet."""
+
+    async def check(upload: Upload[Intake], form: Form) -> Draft:
+        def keep(intake: Intake) -> Draft:
+            column = submission(parts.settings, form.fields, form.errors).image_column
+            filename = form.filename or ""
+            return intake.draft(parts.pipeline.drafts, column, owner=request.user.owner, filename=filename)
+
+        return await upload.finish(keep)
+
+    return await _received(request, parts, parts.pipeline.checking, check)
+
+
 async def _watch(request: Request[Caller, None, State], gone: threading.Event) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -231,10 +246,12 @@ async def _document(
 ) -> T:
     """Feed in the sheet that a JSON object names, or one of the images that it lists."""
     asked = Document(await _whole(request, parts))
-    upload = Upload(await asyncio.to_thread(begin, "sheet" if asked.images is None else "images"))
+    draft = await asyncio.to_thread(_draft_of, parts, asked, request.user.sees_only)
+    kind: JobKind = draft.about.kind if draft else "sheet" if asked.images is None else "images"
+    upload = Upload(await asyncio.to_thread(begin, kind))
     try:
         if not asked.errors:
-            await upload.finish(lambda intake: _feed(intake, parts, asked))
+            await upload.finish(lambda intake: _feed(intake, parts, asked, draft))
         return await finish(upload, asked)
     except SheetError as error:
         raise asked.refusal(error) from error
@@ -242,9 +259,24 @@ async def _document(
         await upload.discard()
 
 
-def _feed(intake: Intake, parts: Parts, asked: Document) -> None:
-    pipeline = parts.pipeline
-    pieces = pipeline.remote_sheet(asked.sheet_url) if asked.sheet_url else images_sheet(asked.images or [])
+def _draft_of(parts: Parts, asked: Document, sees_only: str | None) -> Kept | None:
+    if not asked.draft or asked.errors:
+        return None
+    try:
+        draft = parts.pipeline.drafts.find(asked.draft, sees_only)
+    except NotFoundError as error:
+        raise RequestError("The draft is not kept any more.", [("draft", error.detail)]) from error
+    asked.filename = draft.about.filename
+    return draft
+
+
+def _feed(intake: Intake, parts: Parts, asked: Document, draft: Kept | None) -> None:
+    if draft:
+        pieces = draft.pieces()
+    elif asked.sheet_url:
+        pieces = parts.pipeline.remote_sheet(asked.sheet_url)
+    else:
+        pieces = images_sheet(asked.images or [])
     for batch in batched(pieces, BATCH_BYTES):
         intake.feed(batch)
 

@@ -109,6 +109,16 @@ class NotFoundError(ImagemillError):
     code = "not_found"
 
 
+class PictureError(ImagemillError):
+    """A picture that was to be shown cannot be had: `code` says why, as an image's does (`ImageCode`)."""
+
+    code = "picture_failed"
+
+    def __init__(self, detail: str, *, code: str = "", cause: str = "") -> None:
+        super().__init__(detail, cause=cause)
+        self.code = code or self.code
+
+
 class NotFinishedError(ImagemillError):
     """The output of a job is asked for before its end."""
 

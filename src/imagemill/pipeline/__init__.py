@@ -13,11 +13,13 @@ from imagemill.core import keys, retry
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
+from imagemill.pipeline.drafts import Draft, Drafts, Kept
 from imagemill.pipeline.image_intake import ImageIntake
 from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
 from imagemill.pipeline.parts import Parts
+from imagemill.pipeline.previews import Preview, Previews
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.sheets import batched
 from imagemill.pipeline.steps import Notify, Step, Sweep, Work
@@ -35,13 +37,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accepted",
+    "Draft",
+    "Drafts",
     "ImageIntake",
     "Intake",
+    "Kept",
     "Leases",
     "Notify",
     "Outage",
     "Parts",
     "Pipeline",
+    "Preview",
+    "Previews",
     "Repeat",
     "Room",
     "Step",
@@ -65,7 +72,9 @@ class Pipeline:
         self._perform = perform
         self._admission = Admission(parts)
         self.verbs = Verbs(parts, perform)
-        self._sweeper = Sweeper(parts)
+        self.drafts = Drafts(parts)
+        self.previews = Previews(parts, self.drafts)
+        self._sweeper = Sweeper(parts, self.drafts)
 
     def intake(self, kind: JobKind = "sheet", *, is_new: bool = True, profile: Profile | None = None) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
@@ -91,6 +100,12 @@ class Pipeline:
         """Begin to take a sheet in for an estimate only; NoRoomError as `intake`, and when too many are being made."""
         with ExitStack() as place:
             self._admission.enter_estimate(place)
+            return Intake(self._parts, self._perform, place, kind)
+
+    def checking(self, kind: JobKind = "sheet") -> Intake:
+        """Begin to take a sheet in to be checked and kept as a draft; NoRoomError as `intake`, but for the backlog."""
+        with ExitStack() as place:
+            self._admission.enter(place, is_new=False)
             return Intake(self._parts, self._perform, place, kind)
 
     def pressure(self) -> str | None:

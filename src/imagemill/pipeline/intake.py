@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.core import keys
-from imagemill.core.errors import RequestError
 from imagemill.core.job import Job, JobKind, Profile, Submission
-from imagemill.core.sheet import Fault, Rules
+from imagemill.core.sheet import Fault
 from imagemill.db import Key, KeyTaken, NewJob
 from imagemill.logs import about
+from imagemill.pipeline.drafts import About
 from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.losses import lose_missing
-from imagemill.pipeline.reading import Reading, read_again, with_column
+from imagemill.pipeline.reading import Reading, read_again
+from imagemill.pipeline.rules import rules, with_column
 from imagemill.pipeline.steps import Work
 from imagemill.storage.local import flush_folder
 
@@ -28,18 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from imagemill.core.estimate import Estimate
+    from imagemill.pipeline.drafts import Draft, Drafts
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
-    from imagemill.settings import Settings
 
 log = logging.getLogger(__name__)
 
 IMAGES_HEADER: Final = b"Input Image Urls\r\n"
 _CHECK_BYTES: Final = 4 << 20
 """How often the disk is looked at while a sheet comes in."""
-_STRICT: Final = frozenset({"bip"})
-"""Profiles whose sheets must have every column, and a value in each cell of it (SHEETS.md)."""
-_ROLES: Final = ("serial", "product", "input")
 _GROWTH: Final = 3
 """Rows that were staged are ranked beside, written to the log, and from there to the database."""
 
@@ -140,6 +138,16 @@ class Intake:
             self.discard()
         return estimated(self._parts, sampled, submission.recipe, place, is_given_up)
 
+    def draft(self, drafts: Drafts, column: str | None, *, owner: str, filename: str) -> Draft:
+        """Say what is in the sheet and what is wrong with it, and keep it as a draft, whatever that is."""
+        try:
+            self._close(column)
+            self._file.close()
+            about = About(owner=owner, kind=self._kind, filename=filename)
+            return drafts.keep(self._reading, self._path, about)
+        finally:
+            self.discard()
+
     def discard(self) -> None:
         """Leave nothing on the disk."""
         with contextlib.suppress(OSError):
@@ -158,13 +166,10 @@ class Intake:
         if column is None:
             self._reading.close()
             return
-        if self._kind == "images":
-            message = "Only a sheet has columns."
-            raise RequestError(message, [("image_column", message)])
+        known = with_column(self._rules, self._kind, column)
         self._file.flush()
         self._reading.discard()
-        self._rules = with_column(self._rules, column)
-        self._reading = read_again(self._path, self._rules, self._folder / "chosen.db")
+        self._reading = read_again(self._path, known, self._folder / "chosen.db")
 
     def _with_callback(self, submission: Submission) -> Submission:
         section = self._parts.settings.callback
@@ -242,25 +247,3 @@ def images_row(url: str) -> bytes:
     """Return one row of it."""
     quoted = url.replace('"', '""')
     return f'"{quoted}"\r\n'.encode()
-
-
-def rules(settings: Settings, kind: JobKind = "sheet", profile: Profile | None = None) -> Rules:
-    """Return what a job's sheet must be, from the settings; ours has one address a cell, with commas and all.
-
-    A profile only demands more: how a sheet is read does not depend on it, so the output needs not know it.
-    """
-    section = settings.sheet
-    if kind == "images":
-        return Rules(has_lists=False, max_rows=settings.max_rows, max_cell_chars=section.max_cell_chars)
-    is_strict = profile in _STRICT
-    return Rules(
-        required=_ROLES if is_strict else section.required,
-        require_values=("input",) if is_strict else (),
-        unique=("serial",) if is_strict else section.unique,
-        max_rows=settings.max_rows,
-        max_urls_per_cell=settings.max_urls_per_cell,
-        max_cell_chars=section.max_cell_chars,
-        serial_aliases=section.serial_aliases,
-        product_aliases=section.product_aliases,
-        input_aliases=section.input_aliases,
-    )

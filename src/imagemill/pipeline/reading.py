@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from imagemill.core.sheet import Glance, Glimpse, Rules, SheetError, SheetReader, duplicate_serial_fault, unrecognised
 from imagemill.db import Staging
 
@@ -75,8 +73,3 @@ def read_again(sheet: Path, rules: Rules, staging: Path) -> Reading:
         reading.discard()
         raise
     return reading
-
-
-def with_column(rules: Rules, column: str | None) -> Rules:
-    """Return the rules for a sheet whose input column somebody chose; None: it is to be recognised."""
-    return msgspec.structs.replace(rules, input_column=column)

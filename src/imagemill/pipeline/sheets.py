@@ -11,8 +11,8 @@ from imagemill.core import keys
 from imagemill.core.addresses import web_url
 from imagemill.core.errors import ImageError, ImagemillError, NotFinishedError, NotFoundError, RequestError
 from imagemill.core.sheet import REPORT_COLUMNS, Row, Rules, SheetReader, SheetWriter, report_line
-from imagemill.pipeline.intake import rules
-from imagemill.pipeline.reading import READ_BYTES, with_column
+from imagemill.pipeline.reading import READ_BYTES
+from imagemill.pipeline.rules import rules, with_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,7 +85,7 @@ def _output_lines(parts: Parts, path: Path, job: Job) -> Iterator[bytes]:
 def _read_again(parts: Parts, path: Path, job: Job) -> Iterator[tuple[SheetReader, list[tuple[Row, list[Fate]]]]]:
     """Read the kept sheet beside what became of each of its places."""
     fates = parts.store.fates(job.id)
-    known = with_column(rules(parts.settings, job.kind), parts.store.submission(job.id).image_column)
+    known = with_column(rules(parts.settings, job.kind), job.kind, parts.store.submission(job.id).image_column)
     reader = SheetReader(_without_limits(known))
     for rows in _chunks(path, reader):
         yield reader, [(row, [_next(fates, job) for _ in row.urls]) for row in rows]

@@ -9,6 +9,7 @@ from imagemill.settings.loading import Loaded, load
 from imagemill.settings.sections import (
     CallbackSettings,
     CompatSettings,
+    DraftSettings,
     EstimateSettings,
     FetchSettings,
     ImageSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "CallbackSettings",
     "CompatSettings",
     "Described",
+    "DraftSettings",
     "EstimateSettings",
     "FetchSettings",
     "ImageSettings",

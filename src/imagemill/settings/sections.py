@@ -188,6 +188,17 @@ class EstimateSettings(msgspec.Struct, frozen=True, kw_only=True):
     at_once: Annotated[int, Meta(ge=1, le=64, description="estimates made at a time")] = 2
 
 
+class DraftSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `draft`: sheets that are checked and shown before they become jobs."""
+
+    keep_s: Annotated[int, Meta(ge=60, le=30 * 86_400, description="seconds after its last use that a draft goes")] = (
+        3_600
+    )
+    per_owner: Annotated[int, Meta(ge=1, le=1_000, description="drafts of one owner, beyond which the oldest goes")] = 8
+    previews_at_once: Annotated[int, Meta(ge=1, le=64, description="pictures made at a time to be shown before")] = 2
+    max_picture_bytes: Annotated[int, Meta(ge=1, description="largest source shown before, in bytes")] = 32 * MIB
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set. Top-level names first, then the sections."""
 
@@ -256,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     callback: CallbackSettings = CallbackSettings()
     sheet: SheetSettings = SheetSettings()
     estimate: EstimateSettings = EstimateSettings()
+    draft: DraftSettings = DraftSettings()
     storage: StorageSettings = StorageSettings()
     compat: CompatSettings = CompatSettings()
 

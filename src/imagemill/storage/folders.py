@@ -49,6 +49,11 @@ class Folders(msgspec.Struct, frozen=True):
         return self.root / "spool"
 
     @property
+    def drafts(self) -> Path:
+        """Sheets that were checked and are no jobs yet, each in a folder of its own."""
+        return self.root / "drafts"
+
+    @property
     def token(self) -> Path:
         """The first token, for the local tools."""
         return self.root / "token"
@@ -65,7 +70,7 @@ class Folders(msgspec.Struct, frozen=True):
 
     def written(self) -> tuple[Path, ...]:
         """Return the folders that grow: each may be a disk of its own."""
-        return self.root, self.sheets, self.uploads, self.sources, self.spool
+        return self.root, self.sheets, self.uploads, self.sources, self.spool, self.drafts
 
     def make(self) -> None:
         """Make what is missing, mode 0700."""
