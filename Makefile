@@ -52,7 +52,7 @@ soak: setup ## 100,000 images through one appliance: is the last tenth as fast, 
 
 binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
 
-$(PROGRAM): pyinstaller.spec requirements.lock $(shell find src -type f \( -name '*.[pchj]*' -o -name '*.svg' \) -not -path '*/__pycache__/*') | setup
+$(PROGRAM): pyinstaller.spec requirements.lock $(wildcard systemd/*) $(shell find src -type f \( -name '*.[pchj]*' -o -name '*.svg' \) -not -path '*/__pycache__/*') | setup
 	$(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
 	@touch $@
 

@@ -349,7 +349,7 @@ def handed_over(folder: Path, **files: bytes) -> dict[str, str]:
 
 def test_secrets_come_as_credentials_of_the_service(home: Path) -> None:
     environ = handed_over(
-        home / "given", callback__secret=b"whsec_1\n", storage__secret_key=b" kept \r\n", tls__key=b"\xff"
+        home / "given", callback__secret=b"whsec_1\n", imagemill_storage__secret_key=b" kept \r\n", tls__key=b"\xff"
     )
     (home / "some.toml").write_text('[callback]\nsecret = "of the file"\n')
     environ |= {"IMAGEMILL_STORAGE_URL": "s3://bucket", "IMAGEMILL_STORAGE_ACCESS_KEY": "id"}

@@ -113,12 +113,14 @@ def _flat(content: Mapping[str, Any], origin: str) -> Iterator[tuple[str, Any]]:
 def _from_credentials(environ: Mapping[str, str]) -> Iterator[_Given]:
     """Read what systemd hands to a service in files (systemd.exec, "Credentials"), so that secrets need no setting.
 
-    A file has a setting's dotted name. Others may lie there too (a TLS key, say), but none that only looks like one.
+    A file has a setting's dotted name, with `imagemill_` before it where systemd was given a whole folder of that name.
+    Others may lie there too (a TLS key, say), but none that only looks like one.
     """
     folder = environ.get(CREDENTIALS_NAME)
     for path in sorted(Path(folder).iterdir()) if folder else ():
-        if path.name in catalogue() or path.name.partition(".")[0] in sections():
-            yield _Given(_known(path.name, str(folder), catalogue()), _only_line(path), str(path))
+        name = path.name.removeprefix(f"{_APP}_")
+        if name in catalogue() or name != path.name or name.partition(".")[0] in sections():
+            yield _Given(_known(name, str(folder), catalogue()), _only_line(path), str(path))
 
 
 def _only_line(path: Path) -> str:
