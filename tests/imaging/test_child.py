@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from imagemill.core.errors import ImageCode
 from imagemill.core.recipe import Recipe, Thumbnail
+from imagemill.imaging import child as pool_child
 from imagemill.imaging import protocol
 from tests.imaging import probe
 from tests.imaging.pictures import LIMITS, noise, opened, photo, written
@@ -129,6 +131,34 @@ def test_all_outputs_of_an_image_are_written_or_none(child: Child, tmp_path: Pat
     assert isinstance(failure, protocol.Failure)
     assert (failure.code, failure.cause) == ("storage_failed", "EEXIST")
     assert not list(tmp_path.glob("made*"))
+
+
+@linux_only
+def test_each_output_is_flushed_or_all_of_its_image_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / "main", tmp_path / "thumbnail"]
+    for file in files:
+        pool_child._write(str(file), b"made")
+    made = [protocol.Made(file.name, str(file), 4, "jpeg", 1, 1) for file in files]
+    result = protocol.Compressed("jpeg", 1, 1, made, None)
+    seen: list[Path] = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        fsync(descriptor)
+        seen.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def refuse(descriptor: int) -> None:
+        look(descriptor)
+        if seen[-1] == files[1]:
+            raise OSError(errno.EIO, "a disk that is going")
+
+    monkeypatch.setattr(os, "fsync", look)
+    assert pool_child._flushed(result) is result
+    assert seen == files
+    monkeypatch.setattr(os, "fsync", refuse)
+    detail = "the output could not be written"
+    assert pool_child._flushed(result) == protocol.Failure(ImageCode.STORAGE_FAILED, detail, None, "EIO")
+    assert not any(file.exists() for file in files)
 
 
 def test_a_source_may_be_a_file(child: Child, tmp_path: Path) -> None:

