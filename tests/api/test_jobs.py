@@ -95,3 +95,22 @@ def test_a_reader_may_read(site: Site) -> None:
     job = site.submit(SUBMITTER)
     with site.client(READER) as client:
         assert client.get(job["links"]["self"]).json()["id"] == job["id"]
+
+
+def test_images_come_in_the_order_asked_for(site: Site) -> None:
+    job = site.submit()
+    site.finish()
+    with site.client() as client:
+
+        def found(**params: str) -> list[str]:
+            answer = client.get(job["links"]["images"], params=params)
+            assert answer.status_code == 200, answer.text
+            return [image["source_url"][-5:] for image in answer.json()["images"]]
+
+        assert found() == found(sort="position") == ["a.jpg", "b.jpg", "a.jpg"]
+        assert found(sort="worst_ssim", state="done") == found(sort="worst_ssim") == ["b.jpg", "a.jpg"]
+        assert found(sort="worst_ssim", state="failed") == []
+        first = client.get(job["links"]["images"], params={"sort": "largest", "limit": 1}).json()
+        assert found(sort="largest", cursor=first["next_cursor"]) != [first["images"][0]["source_url"][-5:]]
+        for wrong in ({"sort": "colour"}, {"sort": "largest", "cursor": "1"}):
+            assert client.get(job["links"]["images"], params=wrong).status_code == 422

@@ -6,6 +6,7 @@ also asked for says which may be left away. Published images are served outside 
 """
 
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Any, Final
 
 import msgspec
@@ -108,6 +109,8 @@ def _types(app: Litestar) -> Iterator[type]:
             if isinstance(handler, HTTPRouteHandler) and handler.resolve_include_in_schema():
                 fields = [handler.parsed_return_field, handler.parsed_data_field]
                 yield from (kind for field in fields if field for kind in _structs(field))
+                asked = [field.annotation for field in handler.parsed_fn_signature.parameters.values()]
+                yield from (kind for kind in asked if isinstance(kind, type) and issubclass(kind, Enum))
 
 
 def _structs(field: FieldDefinition) -> Iterator[type]:

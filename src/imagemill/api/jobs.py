@@ -27,7 +27,7 @@ from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
 from imagemill.core import keys
 from imagemill.core.estimate import Estimate
 from imagemill.core.failures import Failures
-from imagemill.core.job import Image, Job, with_links
+from imagemill.core.job import Image, ImageOrder, Job, with_links
 from imagemill.core.sheet import Fault
 from imagemill.core.states import ImageState, JobState
 from imagemill.db import Caller, JobFilter
@@ -40,6 +40,7 @@ Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the 
 # `state` as an argument's name is Litestar's own.
 OfJobs = Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state.")]
 OfImages = Annotated[ImageState | None, QueryParameter(name="state", description="Only images in this state.")]
+Sort = Annotated[ImageOrder, QueryParameter(description="What comes first; `largest` goes by the output.")]
 Moment = Annotated[datetime | None, QueryParameter(description="RFC 3339; UTC where it names no zone.")]
 
 KEY_REUSED: Final = "The `Idempotency-Key` came with another sheet or other fields before: send a new one."
@@ -61,7 +62,7 @@ class JobList(msgspec.Struct, frozen=True):
 
 
 class ImageList(msgspec.Struct, frozen=True):
-    """A job's images in the order of its sheet. `next_cursor` is null on the last page."""
+    """A job's images. `next_cursor` is null on the last page."""
 
     images: list[Image]
     next_cursor: str | None
@@ -176,7 +177,8 @@ def show_job(
 @get(
     "/jobs/{job_id:uuid}/images",
     summary="List a job's images",
-    description="In the order of the sheet: one entry for each URL of each cell.",
+    description="In the order of the sheet: one entry for each URL of each cell. In another order (`sort`) only those"
+    " that are done, each image once.",
     responses=refusals(401, 403, 404, 422),
     sync_to_thread=True,
 )
@@ -185,12 +187,18 @@ def list_images(
     caller: GivenCaller,
     job_id: FromPath[UUID],
     in_state: OfImages = None,
+    sort: Sort = ImageOrder.POSITION,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ImageList:
     """List the images of a job."""
-    parts.store.job(str(job_id), caller.sees_only)
-    images, next_cursor = parts.store.images(str(job_id), in_state, limit, cursor)
+    uid = parts.store.job(str(job_id), caller.sees_only).id
+    if sort is ImageOrder.POSITION:
+        images, next_cursor = parts.store.images(uid, in_state, limit, cursor)
+    elif in_state in {None, ImageState.DONE}:
+        images, next_cursor = parts.store.sorted_images(uid, sort, limit, cursor)
+    else:
+        images, next_cursor = [], None
     return ImageList([with_urls(image, parts) for image in images], next_cursor)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,6 +21,18 @@ JobKind = Literal["sheet", "images"]
 
 Profile = Literal["bip", "csv-api", "thumbnails", "image-api"]
 """Old services whose clients we answer in their own words (`compat`)."""
+
+
+class ImageOrder(StrEnum):
+    """In which order a job's images are looked at; all but the first show what is done, each image once.
+
+    `worst_ssim` shows the measured ones, the least like their source first; `largest` goes by the output.
+    """
+
+    POSITION = "position"
+    WORST_SSIM = "worst_ssim"
+    LEAST_SAVED = "least_saved"
+    LARGEST = "largest"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from imagemill.db.images import MAIN, Claim, Claimed, Record
 from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
+from imagemill.db.orders import Beside
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.sessions import new_secret
@@ -23,6 +24,7 @@ __all__ = [
     "FIRST",
     "MAIN",
     "Accepted",
+    "Beside",
     "Caller",
     "Claim",
     "Claimed",

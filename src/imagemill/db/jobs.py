@@ -332,6 +332,11 @@ def ordinal(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
-        message = "this cursor is not one of ours: take next_cursor of the page before"
-        raise RequestError(message, [("cursor", "is not one of ours")])
+        raise foreign_cursor()
     return int(cursor)
+
+
+def foreign_cursor() -> RequestError:
+    """Return what is said of a cursor that we did not give."""
+    message = "this cursor is not one of ours: take next_cursor of the page before"
+    return RequestError(message, [("cursor", "is not one of ours")])

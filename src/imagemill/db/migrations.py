@@ -157,6 +157,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE session (
             hash TEXT PRIMARY KEY, token_hash TEXT NOT NULL, ends_at REAL NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        # Which outputs are the largest is read from it, which saved least is found in it, without a look at the rows.
+        "CREATE INDEX image_weight ON image (job_id, output_bytes, n, source_bytes) WHERE output_bytes IS NOT NULL",
+    ),
 )
 
 

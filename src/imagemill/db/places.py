@@ -15,10 +15,11 @@ from imagemill.db.images import MAIN, OUTPUTS
 from imagemill.db.jobs import optional_moment, ordinal, saved_percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PAGE = 5_000
 _OUTPUTS_PAGE = 500
+_LATELY = 1_000
 
 _IMAGES = (
     "SELECT p.n, p.sheet_row, p.position, i.url, i.state, i.attempts, i.next_attempt_at, i.error_code, i.error_message,"
@@ -62,27 +63,32 @@ class Places(Queries):
         self, uid: str, state: ImageState | None, limit: int, cursor: str | None
     ) -> tuple[list[Image], str | None]:
         """Return a page of a job's images in sheet order, and the cursor of the next."""
-        job_id, fingerprint = self._found(uid)
+        job_id, _ = self._found(uid)
         if state and not self._rows(f"SELECT {state} FROM tally WHERE job_id = ?", (job_id,))[0][0]:
             return [], None  # which a look at each of a million places would find too, half a second later
         condition, params = (" AND i.state = ?", [state.value]) if state else ("", [])
-        rows = self._rows(
-            f"{_IMAGES} WHERE p.job_id = ? AND p.n > ?{condition} ORDER BY p.n LIMIT ?",
-            (job_id, ordinal(cursor) or 0, *params, limit + 1),
-        )
-        outputs = self._outputs_of({row[9] for row in rows if row[9]}, fingerprint)
-        page = [_image(uid, row, outputs.get(row[9], [])) for row in rows[:limit]]
-        return page, str(rows[limit - 1][0]) if len(rows) > limit else None
+        found = self._read(uid, f"p.n > ?{condition} ORDER BY p.n LIMIT ?", (ordinal(cursor) or 0, *params, limit + 1))
+        page = [image for _, image in found[:limit]]
+        return page, str(found[limit - 1][0]) if len(found) > limit else None
 
     def image(self, uid: str, place: int) -> Image:
         """Return the image at one place of a job; NotFoundError when there is no such place."""
-        job_id, fingerprint = self._found(uid)
-        row = self._row(f"{_IMAGES} WHERE p.job_id = ? AND p.n = ?", (job_id, place))
-        if row is None:
+        found = self.images_at(uid, [place])
+        if not found:
             message = "there is no such image: list them with GET /api/v1/jobs/{id}/images"
             raise NotFoundError(message)
-        outputs = self._outputs_of({row[9]} if row[9] else set(), fingerprint)
-        return _image(uid, row, outputs.get(row[9], []))
+        return found[0]
+
+    def images_at(self, uid: str, places: Sequence[int]) -> list[Image]:
+        """Return the images at some places of a job, in the order asked for; nothing where there is no such place."""
+        found = dict(self._read(uid, f"p.n IN ({','.join('?' * len(places))})", places))
+        return [found[n] for n in places if n in found]
+
+    def _read(self, uid: str, condition: str, params: Sequence[object]) -> list[tuple[int, Image]]:
+        job_id, fingerprint = self._found(uid)
+        rows = self._rows(f"{_IMAGES} WHERE p.job_id = ? AND {condition}", (job_id, *params))
+        outputs = self._outputs_of({row[9] for row in rows if row[9]}, fingerprint)
+        return [(row[0], _image(uid, row, outputs.get(row[9], []))) for row in rows]
 
     def made_outputs(self, uid: str) -> Iterator[tuple[int, int, str, Output]]:
         """Return (row, position, URL, output) of every output of a job's images, each image at its first place."""
@@ -111,6 +117,19 @@ class Places(Queries):
         )
         outputs = self._outputs_of({row[10] for row in rows if row[10]}, fingerprint)
         return [(row[0], _image(uid, row[1:], outputs.get(row[10], []))) for row in rows]
+
+    def newest_images(self, uid: str, limit: int) -> list[Image]:
+        """Return images of a job that were done last, the last one first, each at its first place.
+
+        Only what ended lately is looked at: behind a hundred thousand failures there are none.
+        """
+        job_id, _ = self._found(uid)
+        rows = self._rows(
+            "SELECT n FROM (SELECT n, state, revision FROM image WHERE job_id = ? AND revision IS NOT NULL"
+            f" ORDER BY revision DESC LIMIT {_LATELY}) AS lately WHERE state = 'done' ORDER BY revision DESC LIMIT ?",
+            (job_id, limit),
+        )
+        return self.images_at(uid, [n for (n,) in rows])
 
     def last_revision(self, uid: str) -> int:
         """Return the revision of a job's image that ended last; 0 while none has."""
