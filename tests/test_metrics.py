@@ -5,7 +5,7 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from imagemill.metrics import Counter, Histogram, Meters, Pace, Throughput, count, exposition, gauge, gauges
+from imagemill.metrics import Counter, Histogram, Meters, Pace, Paces, Throughput, count, exposition, gauge, gauges
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -94,3 +94,21 @@ def test_the_pace_is_of_the_last_minute() -> None:
     assert pace.now() == Throughput(3, 30)
     now[0] += 100
     assert pace.now() == Throughput(0, 0)
+
+
+def test_the_pace_of_a_job_is_of_the_last_seconds() -> None:
+    now = [100.0]
+    paces = Paces(lambda: now[0])
+    assert paces.now("a") is None
+    paces.add("a", 8)
+    assert paces.now("a") == 8
+    now[0] += 4
+    paces.add("a", 8)
+    paces.add("b", 1)
+    assert (paces.now("a"), paces.now("b")) == (4, 1)
+    now[0] += 7
+    assert (paces.now("a"), paces.now("b")) == (8 / 7, 1 / 7)
+    now[0] += 7
+    assert paces.now("a") is None
+    paces.add("c", 1)
+    assert set(paces._ends) == {"c"}

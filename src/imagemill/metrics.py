@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +19,8 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _MINUTE_S: Final = 60
+_LATELY_S: Final = 10.0
+_MOST_ENDS: Final = 1000
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -160,6 +163,32 @@ class Pace:
         return Throughput(round(images / for_s, 2), round(source_bytes / for_s, 1))
 
 
+class Paces:
+    """Images that ended in the last seconds, by job; a job that stands still is soon forgotten."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ends: dict[str, deque[tuple[float, int]]] = {}
+
+    def add(self, job: str, images: int) -> None:
+        """Take note of images that ended just now."""
+        now = self._clock()
+        with self._lock:
+            self._ends.setdefault(job, deque(maxlen=_MOST_ENDS)).append((now, images))
+            for idle in [uid for uid, ends in self._ends.items() if ends[-1][0] < now - _LATELY_S]:
+                del self._ends[idle]
+
+    def now(self, job: str) -> float | None:
+        """Return how many images of a job end in a second; None while nothing is known of it."""
+        now = self._clock()
+        with self._lock:
+            ends = [end for end in self._ends.get(job, ()) if end[0] > now - _LATELY_S]
+        if not ends:
+            return None
+        return sum(images for _, images in ends) / max(1.0, now - ends[0][0])
+
+
 class Meters:
     """Everything that is counted; one for an appliance."""
 
@@ -177,6 +206,7 @@ class Meters:
             "imagemill_http_request_seconds", "Seconds to the head of an HTTP answer, by route.", "route"
         )
         self.pace = Pace()
+        self.paces = Paces()
 
     def families(self) -> Iterator[Family]:
         """Return all of it."""

@@ -114,3 +114,16 @@ def test_images_come_in_the_order_asked_for(site: Site) -> None:
         assert found(sort="largest", cursor=first["next_cursor"]) != [first["images"][0]["source_url"][-5:]]
         for wrong in ({"sort": "colour"}, {"sort": "largest", "cursor": "1"}):
             assert client.get(job["links"]["images"], params=wrong).status_code == 422
+
+
+def test_a_job_at_work_has_a_pace(fresh: Site) -> None:
+    job = fresh.submit()
+    fresh.finish(most=1)
+    fresh.meters.paces.add(job["id"], 4)
+    with fresh.client() as client:
+        seen = client.get(job["links"]["self"]).json()
+        assert (seen["state"], seen["counts"]["pending"]) == ("processing", 1)
+        assert 0 < seen["images_per_s"] <= 4
+        # Of a sheet with 3 places of 2 images, 4 images a second are 6 places.
+        assert seen["eta_s"] == pytest.approx(1 / (seen["images_per_s"] * 1.5), abs=0.06)
+        assert client.post(f"{job['links']['self']}/pause").json()["images_per_s"] is None

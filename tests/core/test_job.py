@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from imagemill.core.job import Callback, Counts, Job, Volume, with_links, without_query
+from imagemill.core.job import Callback, Counts, Job, Volume, with_links, with_pace, without_query
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import JobState
 
@@ -86,3 +86,10 @@ def test_the_wire_has_the_contract_s_names() -> None:
 )
 def test_the_query_of_a_callback_is_not_shown(url: str, shown: str) -> None:
     assert without_query(url) == shown
+
+
+@pytest.mark.parametrize(("pace", "left_s"), [(4.0, 0.5), (0.0, None)])
+def test_what_is_left_goes_by_the_pace_of_now(pace: float, left_s: float | None) -> None:
+    counts = Counts(rows=2, images=6, unique=3, pending=3, running=1, done=2)
+    job = with_pace(msgspec.structs.replace(JOB, counts=counts), pace)
+    assert (job.images_per_s, job.eta_s) == (pace, left_s)

@@ -16,11 +16,11 @@ from litestar.datastructures import State
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from imagemill.api.jobs import GivenCaller, GivenParts, with_urls
+from imagemill.api.jobs import GivenCaller, GivenParts, shown, with_urls
 from imagemill.api.openapi import EventsOperation, refusals
 from imagemill.api.parts import Parts
 from imagemill.core.errors import NotFoundError
-from imagemill.core.job import Image, Job, with_links
+from imagemill.core.job import Image, Job
 from imagemill.db import Caller, StoreError
 
 LOOK_S: Final = 0.25
@@ -97,7 +97,7 @@ class Watch:
         """Return what is new, and whether that was all there will be."""
         try:
             # The job first: an image that ends between the two looks is told before the job is.
-            job = with_links(self._parts.store.job(self._uid))
+            job = shown(self._parts.store.job(self._uid), self._parts)
             images = self._new_images()
         except NotFoundError:
             return [], True

@@ -27,7 +27,7 @@ from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
 from imagemill.core import keys
 from imagemill.core.estimate import Estimate
 from imagemill.core.failures import Failures
-from imagemill.core.job import Image, ImageOrder, Job, with_links
+from imagemill.core.job import Image, ImageOrder, Job, with_links, with_pace
 from imagemill.core.sheet import Fault
 from imagemill.core.states import ImageState, JobState
 from imagemill.db import Caller, JobFilter
@@ -149,7 +149,7 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
         created_before=_seconds(created_before),
     )
     jobs, next_cursor = parts.store.jobs(where, limit, cursor)
-    return JobList([with_links(job) for job in jobs], next_cursor)
+    return JobList([shown(job, parts) for job in jobs], next_cursor)
 
 
 @get(
@@ -165,7 +165,7 @@ def show_job(
     request: Request[Caller, None, State], parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]
 ) -> Response[Job]:
     """Show one job."""
-    job = with_links(parts.store.job(str(job_id), caller.sees_only))
+    job = shown(parts.store.job(str(job_id), caller.sees_only), parts)
     body: Any = msgspec.json.encode(job)
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": etag} | ({} if job.is_finished else {"Retry-After": str(_wait_s(job))})
@@ -213,6 +213,12 @@ def list_images(
 def list_failures(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID], limit: Limit = 50) -> Failures:
     """Group the failed images of a job."""
     return parts.store.failures(parts.store.job(str(job_id), caller.sees_only).id, most=limit)
+
+
+def shown(job: Job, parts: Parts) -> Job:
+    """Return a job as it is shown: with its links, and its pace while it is at work."""
+    pace = parts.meters.paces.now(job.id) if job.state is JobState.PROCESSING else None
+    return with_links(job if pace is None else with_pace(job, pace))
 
 
 def with_urls(image: Image, parts: Parts) -> Image:

@@ -8,11 +8,11 @@ from litestar import delete, post
 from litestar.params import FromPath, JSONBody
 
 from imagemill.api.auth import NEEDS
-from imagemill.api.jobs import GivenCaller, GivenParts
+from imagemill.api.jobs import GivenCaller, GivenParts, shown
 from imagemill.api.openapi import refusals
 from imagemill.core.errors import ImageCode, RequestError
 from imagemill.core.failures import ALL, Cause
-from imagemill.core.job import Job, with_links
+from imagemill.core.job import Job
 
 MAX_IDS: Final = 10_000
 
@@ -45,7 +45,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 )
 def cancel_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -> Job:
     """Cancel."""
-    return with_links(parts.pipeline.verbs.cancel(str(job_id), caller.sees_only))
+    return shown(parts.pipeline.verbs.cancel(str(job_id), caller.sees_only), parts)
 
 
 @post(
@@ -59,7 +59,7 @@ def cancel_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -
 )
 def pause_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -> Job:
     """Pause."""
-    return with_links(parts.pipeline.verbs.pause(str(job_id), caller.sees_only))
+    return shown(parts.pipeline.verbs.pause(str(job_id), caller.sees_only), parts)
 
 
 @post(
@@ -73,7 +73,7 @@ def pause_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) ->
 )
 def resume_job(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]) -> Job:
     """Resume."""
-    return with_links(parts.pipeline.verbs.resume(str(job_id), caller.sees_only))
+    return shown(parts.pipeline.verbs.resume(str(job_id), caller.sees_only), parts)
 
 
 @post(
@@ -94,7 +94,7 @@ def retry_job(
     cause = Cause(asked.code, asked.host)
     if asked.images is not None and cause != ALL:
         raise RequestError("Some fields are not right: `errors` names them.", [("images", _ONE_WAY)])
-    return with_links(parts.pipeline.verbs.retry(str(job_id), caller.sees_only, asked.images, cause))
+    return shown(parts.pipeline.verbs.retry(str(job_id), caller.sees_only, asked.images, cause), parts)
 
 
 @delete(

@@ -105,7 +105,10 @@ class Links(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One submission and everything it causes."""
+    """One submission and everything it causes.
+
+    `images_per_s` is of the last seconds, while work goes on here; places of the same image are one.
+    """
 
     id: Uid
     kind: JobKind
@@ -122,6 +125,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Moment | None
     eta_s: float | None
     callback: Callback
+    images_per_s: float | None = None
     worst_ssim: Worst | None = None
     links: Links | None = None
 
@@ -147,6 +151,14 @@ def linked(job: Job, base: str = "") -> Links:
 def with_links(job: Job, base: str = "") -> Job:
     """Return the job with its `links`."""
     return msgspec.structs.replace(job, links=linked(job, base))
+
+
+def with_pace(job: Job, images_per_s: float) -> Job:
+    """Return a job that is at work with its pace of now, and the seconds that it still needs at that."""
+    counts = job.counts
+    places_per_s = images_per_s * counts.images / max(1, counts.unique)
+    left_s = round((counts.pending + counts.running) / places_per_s, 1) if places_per_s else job.eta_s
+    return msgspec.structs.replace(job, images_per_s=round(images_per_s, 1), eta_s=left_s)
 
 
 class Source(msgspec.Struct, frozen=True):

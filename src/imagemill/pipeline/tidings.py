@@ -39,6 +39,7 @@ def tell_recorded(parts: Parts, taken: Claim, records: list[Record]) -> None:
     meters.source_bytes.add(amount=sum(sources))
     meters.output_bytes.add(amount=sum(output.bytes for record in records for output in record.outputs))
     meters.pace.add(len(sources), sum(sources))
+    meters.paces.add(taken.job_uid, sum(record.move in {Move.COMPLETE, Move.FAIL} for record in records))
 
 
 def tell_given_up(parts: Parts, images: int, why: ImageError) -> None:
