@@ -17,6 +17,7 @@ from litestar.types import Send
 from msgspec import UNSET, UnsetType
 
 from imagemill.core.errors import (
+    BackupError,
     ForbiddenError,
     IllegalTransitionError,
     ImageError,
@@ -75,6 +76,7 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
     ImageError: _INTERNAL,
     SettingError: _INTERNAL,
     StartError: _INTERNAL,
+    BackupError: _INTERNAL,
     RemoteError: _INTERNAL,
     ImagemillError: _INTERNAL,
 }

@@ -16,8 +16,10 @@ from imagemill import __version__
 from imagemill.cli import console
 
 VERBS: Final = {
+    "backup": "imagemill.cli.backup",
     "doctor": "imagemill.cli.doctor",
     "jobs": "imagemill.cli.jobs",
+    "restore": "imagemill.cli.backup",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",
     "settings": "imagemill.cli.upkeep",

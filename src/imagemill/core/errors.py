@@ -81,6 +81,12 @@ class StartError(ImagemillError):
     code = "cannot_start"
 
 
+class BackupError(ImagemillError):
+    """A backup cannot be made, or not be trusted, or not be restored there."""
+
+    code = "bad_backup"
+
+
 class RequestError(ImagemillError):
     """A request's fields are wrong: `errors` is a list of (field, message)."""
 

@@ -4,6 +4,7 @@ Rows never leave it: callers get the frozen structs of `core.job`. Each write of
 a name.
 """
 
+from imagemill.db.copies import copy_database, forget_jobs, job_counts
 from imagemill.db.database import StoreError, open_database
 from imagemill.db.deliveries import Delivery
 from imagemill.db.images import MAIN, Claim, Claimed, Record
@@ -46,7 +47,10 @@ __all__ = [
     "StoreError",
     "TokenInfo",
     "checked_name",
+    "copy_database",
+    "forget_jobs",
     "inspect",
+    "job_counts",
     "new_secret",
     "new_token",
     "newest_at",

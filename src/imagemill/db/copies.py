@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from imagemill.core.errors import StartError
 from imagemill.db.migrations import STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEPT: Final = 3
@@ -27,11 +29,30 @@ def copy_database(source: Path, target: Path) -> None:
     Who writes meanwhile does not wait (https://sqlite.org/backup.html: one step, so nothing begins anew).
     """
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with closing(_reading(source)) as ours, closing(sqlite3.connect(target)) as theirs:
+    with _legible(source), closing(_reading(source)) as ours, closing(sqlite3.connect(target)) as theirs:
         ours.backup(theirs)
         theirs.execute("PRAGMA journal_mode = delete")
     with target.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def forget_jobs(copy: Path, keep: set[str]) -> None:
+    """Delete the jobs of a copy but those with these ids: the others' sheets went while it was made."""
+    with closing(sqlite3.connect(copy)) as database, database:
+        database.execute("CREATE TEMP TABLE kept (uid TEXT PRIMARY KEY)")
+        database.executemany("INSERT INTO kept VALUES (?)", ((uid,) for uid in keep))
+        database.execute(
+            "UPDATE job SET deleted_at = ? WHERE deleted_at IS NULL AND uid NOT IN (SELECT uid FROM kept)",
+            (time.time(),),
+        )
+
+
+def job_counts(copy: Path) -> tuple[int, int]:
+    """Return how many jobs a database file has, and how many of them have not ended."""
+    with closing(_reading(copy)) as database:
+        counts = "count(*), coalesce(sum(finished_at IS NULL), 0)"
+        jobs, unfinished = database.execute(f"SELECT {counts} FROM job WHERE deleted_at IS NULL").fetchone()
+    return int(jobs), int(unfinished)
 
 
 def schema_of(path: Path) -> int:
@@ -48,11 +69,8 @@ def schema_of(path: Path) -> int:
 
 def prepare_upgrade(path: Path, newest: int = len(STEPS)) -> None:
     """Copy a database whose schema will change, and refuse one that is newer than this program (StartError)."""
-    try:
+    with _legible(path):
         schema = schema_of(path)
-    except sqlite3.DatabaseError as error:
-        message = f"{path} cannot be read: {error}; run `imagemill doctor`, or restore a backup: `imagemill restore`"
-        raise StartError(message, cause=repr(error)) from error
     if schema > newest:
         raise StartError(_refusal(path, schema, newest))
     if 0 < schema < newest:
@@ -64,6 +82,15 @@ def kept_copies(path: Path) -> dict[int, Path]:
     named = re.compile(rf"{re.escape(path.stem)}\.schema-(\d+){re.escape(path.suffix)}")
     found = {int(match[1]): each for each in path.parent.iterdir() if (match := named.fullmatch(each.name))}
     return dict(sorted(found.items(), reverse=True))
+
+
+@contextmanager
+def _legible(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        message = f"{path} cannot be read: {error}; run `imagemill doctor`, or restore a backup: `imagemill restore`"
+        raise StartError(message, cause=repr(error)) from error
 
 
 def _reading(path: Path) -> sqlite3.Connection:

@@ -23,7 +23,12 @@ class Soundness(msgspec.Struct, frozen=True):
     """What was found in a database file: SQLite's own words for what is broken, and whether its schema is ours."""
 
     faults: list[str]
-    is_newer: bool
+    schema: int
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer program wrote it."""
+        return self.schema > len(STEPS)
 
 
 def inspect(path: Path) -> Soundness:
@@ -31,7 +36,7 @@ def inspect(path: Path) -> Soundness:
     with _opened(path) as database:
         faults = [str(word) for (word,) in database.execute(f"PRAGMA quick_check({_MOST_FAULTS})")]
         (version,) = database.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()
-    return Soundness([] if faults == ["ok"] else faults, version > len(STEPS))
+    return Soundness([] if faults == ["ok"] else faults, version)
 
 
 def newest_at(path: Path) -> float | None:

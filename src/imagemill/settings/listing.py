@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -30,14 +31,14 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     is_masked: bool
 
 
-def describe(loaded: Loaded) -> list[Described]:
+def describe(loaded: Loaded, *, is_masked: bool = True) -> list[Described]:
     """Return every setting in the order of the sections."""
-    return [_described(loaded, entry) for entry in catalogue().values()]
+    return [_described(loaded, entry, is_masked=is_masked) for entry in catalogue().values()]
 
 
-def _described(loaded: Loaded, entry: Entry) -> Described:
+def _described(loaded: Loaded, entry: Entry, *, is_masked: bool) -> Described:
     value = _value(loaded.settings, entry.name)
-    shown = _shown(entry, value)
+    shown = _shown(entry, value) if is_masked else value
     return Described(
         name=entry.name,
         value=list(shown) if isinstance(shown, tuple) else shown,
@@ -49,14 +50,17 @@ def _described(loaded: Loaded, entry: Entry) -> Described:
     )
 
 
-def as_toml(loaded: Loaded) -> str:
-    """Return a commented imagemill.toml: what differs from the default is in force, the rest waits behind `#`."""
+def as_toml(loaded: Loaded, *, is_masked: bool = True, left_out: Collection[str] = ()) -> str:
+    """Return a commented imagemill.toml: what differs from the default is in force, the rest waits behind `#`.
+
+    Only a file that nobody else can read may have the secrets too, with `is_masked` false.
+    """
     lines = [
         "# imagemill.toml: take the # away to change a line. The environment and the flags have the last word.",
         "# A list in the environment has commas between its parts.",
     ]
     section = ""
-    rows = describe(loaded)
+    rows = [row for row in describe(loaded, is_masked=is_masked) if row.name not in left_out]
     masked = {row.name for row in rows if row.is_masked}
     for row in rows:
         head, _, rest = row.name.rpartition(".")
