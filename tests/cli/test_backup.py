@@ -74,19 +74,24 @@ def test_backed_up_in_the_middle_of_a_job_it_ends_elsewhere_to_the_byte(tmp_path
             assert (folder / "token").read_text() == token
             kept = tomllib.loads((folder / "imagemill.toml").read_text())
             assert (kept["callback"]["secret"], "data_dir" in kept) == ("whsec_hunter2", False)
-            with ApplianceProcess(folder, {"fetch_retries": 0}) as restored:
-                ended = restored.finished(job, 60)
-                assert (ended["counts"]["done"], ended["counts"]["failed"]) == (PICTURES, 1)
-                outputs = mapping(pairs(given, restored.output(job)))
-                assert len(set(names(outputs).values())) == PICTURES + 1
-                del outputs[f"{origin.url}/status/404"]
-                assert_pictures(outputs, tmp_path / "pictures")
-                assert restored.finished(sent, 60)["counts"]["done"] == 3
-                for image in restored.images(job, state="done"):
-                    original = restored.get(f"/api/v1/images/{image['id']}/original").content
-                    assert original == (tmp_path / "pictures" / image["source_url"].rpartition("/")[2]).read_bytes()
-                restored.stop()
-            assert audit(folder)
+            assert_ends(folder, {job: given}, sent, tmp_path / "pictures")
+
+
+def assert_ends(folder: Path, sheets: dict[str, bytes], sent: str, pictures: Path) -> None:
+    """Start what was restored: its jobs end as if nothing had been, sheets, pictures, originals and rows."""
+    with ApplianceProcess(folder, {"fetch_retries": 0}) as restored:
+        for job, given in sheets.items():
+            ended = restored.finished(job, 60)
+            assert (ended["counts"]["done"], ended["counts"]["failed"]) == (PICTURES, 1)
+            outputs = mapping(pairs(given, restored.output(job)))
+            assert len(set(names(outputs).values())) == PICTURES + 1
+            assert_pictures({url: made for url, made in outputs.items() if "status" not in url}, pictures)
+            for image in restored.images(job, state="done"):
+                original = restored.get(f"/api/v1/images/{image['id']}/original").content
+                assert original == (pictures / image["source_url"].rpartition("/")[2]).read_bytes()
+        assert restored.finished(sent, 60)["counts"]["done"] == 3
+        restored.stop()
+    assert audit(folder)
 
 
 def sent_pictures(appliance: ApplianceProcess, pictures: list[Path]) -> str:
