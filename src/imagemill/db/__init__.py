@@ -12,6 +12,7 @@ from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
 from imagemill.db.orders import Beside
+from imagemill.db.overview import overview, secrets_and_names
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
 from imagemill.db.sessions import new_secret
@@ -55,4 +56,6 @@ __all__ = [
     "new_token",
     "newest_at",
     "open_database",
+    "overview",
+    "secrets_and_names",
 ]

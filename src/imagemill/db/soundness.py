@@ -33,7 +33,7 @@ class Soundness(msgspec.Struct, frozen=True):
 
 def inspect(path: Path) -> Soundness:
     """Read every page of a database file; StoreError where it cannot be read at all."""
-    with _opened(path) as database:
+    with opened(path) as database:
         faults = [str(word) for (word,) in database.execute(f"PRAGMA quick_check({_MOST_FAULTS})")]
         (version,) = database.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()
     return Soundness([] if faults == ["ok"] else faults, version)
@@ -41,14 +41,15 @@ def inspect(path: Path) -> Soundness:
 
 def newest_at(path: Path) -> float | None:
     """Return when a database file's newest job came; None where there is none, or none that can be read."""
-    with suppress(StoreError), _opened(path) as database:
+    with suppress(StoreError), opened(path) as database:
         (found,) = database.execute("SELECT max(created_at) FROM job").fetchone()
         return None if found is None else float(found)
     return None
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database file for reading; StoreError where it, or what is asked of it, cannot be read."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)) as database:
             yield database
