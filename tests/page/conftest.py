@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.appliance_process import ApplianceProcess
 from tests.origin import Origin
+from tests.page.photos import photo
 from tests.places import ROOT
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
@@ -32,6 +33,7 @@ FLAGS = [
 ]
 WIDTH, HEIGHT = 1440, 900
 PATIENCE_MS = 20_000
+PHOTOS = 6
 OURS = ("data:", "blob:", "about:")
 
 OpenPage = Callable[..., Page]
@@ -54,9 +56,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def origin() -> Iterator[Origin]:
-    """Where sheets' links lead."""
-    with Origin() as found:
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
+    """Where sheets' links lead: `/photo-0.jpg` to `/photo-5.jpg`, and what else an origin may do (tests/origin.py)."""
+    folder = tmp_path_factory.mktemp("origin")
+    for number in range(PHOTOS):
+        (folder / f"photo-{number}.jpg").write_bytes(photo(number, 600))
+    with Origin(folder) as found:
         yield found
 
 

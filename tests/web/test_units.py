@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from imagemill.web import units
+
+
+def unbroken(text: str) -> str:
+    """A number and its unit stay on one line."""
+    assert not re.search(r"\d (?!\d)", text)
+    return text.replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +34,7 @@ from imagemill.web import units
     ],
 )
 def test_sizes(number: int, text: str) -> None:
-    assert units.size(number) == text
+    assert unbroken(units.size(number)) == text
 
 
 @pytest.mark.parametrize(
@@ -44,14 +51,14 @@ def test_sizes(number: int, text: str) -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert units.duration(seconds) == text
+    assert unbroken(units.duration(seconds)) == text
 
 
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 %"), (4.25, "4.2 %"), (9.96, "10 %"), (63.4, "63 %"), (-3, "-3.0 %")]
 )
 def test_percents(number: float, text: str) -> None:
-    assert units.percent(number) == text
+    assert unbroken(units.percent(number)) == text
 
 
 def test_counts() -> None:

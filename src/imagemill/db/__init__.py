@@ -15,6 +15,7 @@ from imagemill.db.orders import Beside
 from imagemill.db.overview import overview, secrets_and_names
 from imagemill.db.places import Fate
 from imagemill.db.repeats import Key, KeyTaken
+from imagemill.db.savings import Saving
 from imagemill.db.sessions import new_secret
 from imagemill.db.singles import Single
 from imagemill.db.soundness import inspect, newest_at
@@ -41,6 +42,7 @@ __all__ = [
     "NewJob",
     "Record",
     "Sampled",
+    "Saving",
     "Shelf",
     "Single",
     "Staging",

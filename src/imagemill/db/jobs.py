@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from imagemill.db.repeats import Repeats
 from imagemill.logs import about
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imagemill.db.repeats import Key
     from imagemill.db.staging import Staging
 
@@ -54,6 +57,9 @@ _STATE_IS: dict[JobState, str] = {
 }
 
 
+_SAYS = "lower(name || ' ' || filename || ' ' || owner) LIKE lower(?) ESCAPE '!'"
+
+
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job about to be accepted; its places are in the staging file."""
 
@@ -68,11 +74,15 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which jobs a list shows; None is no condition. Times are seconds since 1970."""
+    """Which jobs a list shows; None is no condition. Times are seconds since 1970.
+
+    `words` is looked for in the names of jobs, sheets and owners, in either case.
+    """
 
     state: JobState | None = None
     owner: str | None = None
     name: str | None = None
+    words: str | None = None
     created_after: float | None = None
     created_before: float | None = None
 
@@ -161,6 +171,11 @@ class Jobs(Repeats):
         """Return the name the client gave its sheet: for showing, never for a path."""
         row = self._row("SELECT filename FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         return row[0] if row else ""
+
+    def sheet_filenames(self, uids: Sequence[str]) -> dict[str, str]:
+        """Return the same for many jobs."""
+        marks = ", ".join("?" * len(uids))
+        return dict(self._rows(f"SELECT uid, filename FROM job WHERE uid IN ({marks})", uids))
 
     def known_uids(self) -> set[str]:
         """Return the ids of all jobs: which kept sheets are still somebody's."""
@@ -318,6 +333,7 @@ def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object
     candidates: tuple[tuple[str, object], ...] = (
         ("owner = ?", where.owner),
         ("name = ?", where.name),
+        (_SAYS, f"%{_literally(where.words)}%" if where.words else None),
         ("created_at > ?", where.created_after),
         ("created_at < ?", where.created_before),
         ("id < ?", ordinal(cursor)),
@@ -325,6 +341,11 @@ def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object
     chosen = [(clause, value) for clause, value in candidates if value is not None]
     clauses = [clause for clause, _ in chosen] + ([_STATE_IS[where.state]] if where.state else [])
     return " AND ".join(["deleted_at IS NULL", *clauses]), tuple(value for _, value in chosen)
+
+
+def _literally(words: str) -> str:
+    """Return words for LIKE, in which no character means another."""
+    return re.sub(r"([!%_])", r"!\1", words)
 
 
 def ordinal(cursor: str | None) -> int | None:

@@ -9,13 +9,14 @@ from imagemill.db.leftovers import Leftovers
 from imagemill.db.losses import Losses
 from imagemill.db.orders import Orders
 from imagemill.db.pauses import Pauses
+from imagemill.db.savings import Savings
 from imagemill.db.sessions import Sessions
 from imagemill.db.singles import Singles
 from imagemill.db.tokens import Tokens
 from imagemill.db.verbs import Verbs
 
 
-class Store(Images, Verbs, Causes, Orders, Singles, Losses, Leftovers, Deliveries, Tokens, Sessions, Pauses):
+class Store(Images, Verbs, Causes, Orders, Singles, Losses, Leftovers, Deliveries, Tokens, Sessions, Savings, Pauses):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 
     def ping(self) -> None:

@@ -5,6 +5,9 @@ from typing import Final
 
 from markupsafe import Markup
 
+_GAP: Final = "\u00a0"
+"""Between a number and its unit no line ends."""
+
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -23,26 +26,26 @@ def size(number: int) -> str:
             break
         value, unit = value / 1000, larger
     digits = 0 if unit == "B" or abs(value) >= 99.95 else 1
-    return f"{value:.{digits}f} {unit}"
+    return f"{value:.{digits}f}{_GAP}{unit}"
 
 
 def percent(number: float) -> str:
     """Return `63 %`, and below ten `4.2 %`."""
-    return f"{number:.0f} %" if abs(number) >= 9.95 or number == 0 else f"{number:.1f} %"
+    return f"{number:.0f}{_GAP}%" if abs(number) >= 9.95 or number == 0 else f"{number:.1f}{_GAP}%"
 
 
 def duration(seconds: float) -> str:
     """Return `0.4 s`, `16 s`, `2 min 5 s`, `3 h 10 min`, `2 days`."""
     if seconds < 1:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_GAP}s"
     whole = round(seconds)
     if whole < _MINUTE:
-        return f"{whole} s"
+        return f"{whole}{_GAP}s"
     if whole < _HOUR:
         return _two(whole, _MINUTE, "min", 1, "s")
     if whole < 2 * _DAY:
         return _two(whole, _HOUR, "h", _MINUTE, "min")
-    return f"{whole // _DAY} days"
+    return f"{whole // _DAY}{_GAP}days"
 
 
 def when(moment: datetime) -> Markup:
@@ -53,7 +56,7 @@ def when(moment: datetime) -> Markup:
 
 def _two(whole: int, large: int, large_word: str, small: int, small_word: str) -> str:
     rest = whole % large // small
-    return f"{whole // large} {large_word}" + (f" {rest} {small_word}" if rest else "")
+    return f"{whole // large}{_GAP}{large_word}" + (f" {rest}{_GAP}{small_word}" if rest else "")
 
 
 FILTERS: Final = {"count": count, "size": size, "percent": percent, "duration": duration, "when": when}
