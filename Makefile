@@ -3,7 +3,7 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
-.PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb kill-matrix soak fuzz test-page screenshots cluster-test
+.PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb tarball kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
@@ -56,6 +56,12 @@ $(PROGRAM): pyinstaller.spec requirements.lock $(wildcard systemd/*) $(shell fin
 	$(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
 	@touch $@
 
+deb: $(PROGRAM) ## dist/imagemill_VERSION_amd64.deb: the folder, units, manual, completion, desktop entry
+	installer/linux/package.sh deb
+
+tarball: $(PROGRAM) ## dist/imagemill-VERSION-linux-amd64.tar.gz: the same for any Linux, with install.sh
+	installer/linux/package.sh tarball
+
 lock: setup ## the locks anew from pyproject.toml: newest allowed versions, hashes, no addresses
 	rm -f uv.lock
 	$(BIN)/uv lock --quiet
@@ -71,11 +77,10 @@ clean: ## everything that was made here, .venv too
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
-	@echo "not yet:      deb screenshots cluster-test"
+	@echo "not yet:      screenshots cluster-test"
 
 # Promised, and honest about it until they are kept.
-deb: LATER = the installers
 screenshots: LATER = the page
 cluster-test: LATER = PostgreSQL, Redis and S3
-deb screenshots cluster-test:
+screenshots cluster-test:
 	@echo "$@ is not built yet: comes with $(LATER)" >&2; exit 1

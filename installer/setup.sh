@@ -55,8 +55,9 @@ system_packages() {
     if ! command -v "$PYTHON" >/dev/null || python_is_debians; then echo python3 python3-dev python3-venv; fi
 }
 
-# Ceph is the S3 server that the tests store in, Chromium looks at the page; where one is missing they say that they skip.
-test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium; }
+# Ceph is the S3 server that the tests store in, Chromium looks at the page; systemd judges
+# its unit; where one is missing they say that they skip.
+test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium systemd; }
 
 missing_packages() {
     for package in "$@"; do
