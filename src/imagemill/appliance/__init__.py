@@ -104,7 +104,7 @@ class Appliance:
         hosts = Hosts(rules(settings.fetch, settings.threads))
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
-        self._pool = Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, folders.spool)
+        self._pool = pool_of(settings, folders.spool)
         self._leases = Leases(self.store)
         self.queue = Queue(folders.queue, threads=settings.threads)
         self.parts = self._parts(hosts, fetcher)
@@ -239,6 +239,11 @@ def _keep_secret(place: Path, text: str) -> None:
         os.fsync(descriptor)
     part.replace(place)
     flush_folder(place.parent)
+
+
+def pool_of(settings: Settings, spool: Path) -> Pool:
+    """Return the pool of these settings, not started; its children open nothing but the spool."""
+    return Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, spool)
 
 
 def usable_cores() -> int:

@@ -17,6 +17,7 @@ from imagemill.cli import console
 
 VERBS: Final = {
     "backup": "imagemill.cli.backup",
+    "compress": "imagemill.cli.compress",
     "diagnostics": "imagemill.cli.diagnostics",
     "doctor": "imagemill.cli.doctor",
     "jobs": "imagemill.cli.jobs",
