@@ -14,7 +14,7 @@ from imagemill.core.sheet.rows import Row
 from imagemill.core.sheet.rules import Rules
 from imagemill.core.sheet.urls import EDGES, begins_like_an_address
 
-FIRST_ROWS: Final = 8
+FIRST_ROWS: Final = 12
 FAULTY_ROWS: Final = 20
 MOST_COLUMNS: Final = 128
 
