@@ -94,10 +94,14 @@ class Nginx:
 
     def hang(self, *, on: bool = True) -> None:
         """Take connections and answer none of them, or (`on` false) go on."""
+        for each in self.pids():
+            os.kill(each, signal.SIGSTOP if on else signal.SIGCONT)
+
+    def pids(self) -> list[int]:
+        """Return its processes, the master first."""
         pid = self._process.pid
         workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for each in (pid, *map(int, workers)):
-            os.kill(each, signal.SIGSTOP if on else signal.SIGCONT)
+        return [pid, *map(int, workers)]
 
     def _accepts(self) -> bool:
         try:

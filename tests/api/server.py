@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from granian.server.embed import Server
 from litestar import Litestar
 
+from imagemill.api import answers_in_memory
+from imagemill.appliance import early
 from imagemill.appliance.web import server_of
 from imagemill.settings import Settings
 
@@ -23,7 +25,7 @@ def serving(app: Litestar, port: int, settings: Settings | None = None) -> Itera
         loops.append((asyncio.get_running_loop(), server))
         await server.serve()
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread = threading.Thread(target=lambda: early.run(serve(), answers_in_memory(app)), daemon=True)
     thread.start()
     try:
         wait_for(port)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench import codec, load, memory, races, upkeep
+from tests.bench import codec, load, memory, published, races, upkeep
 from tests.bench.contenders import Result, available, peers
 from tests.bench.pictures import photos
 from tests.places import ROOT
@@ -22,7 +22,7 @@ UPKEEP: dict[str, Callable[[], dict[str, float]]] = {
     "bookkeeping": upkeep.bookkeeping,
     "memory": memory.memory,
     "load": load.load,
-    "published": load.published,
+    "published": published.published,
     "listing": load.listing,
 }
 SCENARIOS = [*races.RACES, "codec", *UPKEEP]

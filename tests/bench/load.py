@@ -1,9 +1,7 @@
-"""What two hundred clients see while a job has both cores, and what published images cost beside nginx."""
+"""What two hundred clients see while a job has both cores."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +17,6 @@ from imagemill.settings import Settings
 from tests.api.conftest import running
 from tests.appliance_process import ENDED, ApplianceProcess, resident_bytes
 from tests.bench.crowd import Orders, Seen, came_back, sent
-from tests.bench.measure import tree_cpu_s
 from tests.origin_nginx import Nginx
 from tests.seeds import Clock, Seeds
 from tests.story.ledger import sheet
@@ -79,22 +76,6 @@ def load() -> dict[str, float]:
     return figures
 
 
-def published() -> dict[str, float]:
-    """Images per second of us and of nginx, one worker each, 32 connections that never rest; needs wrk."""
-    if shutil.which("wrk") is None:
-        print("needs wrk (Debian package wrk)")
-        return {}
-    with busy(1, {}) as (appliance, _, image), Nginx(appliance.data_dir / "outputs", logs=False) as nginx:
-        found = next(path for path in (appliance.data_dir / "outputs").rglob(image.rpartition("/")[2]))
-        theirs = f"{nginx.url}/{found.relative_to(appliance.data_dir / 'outputs')}"
-        cpu = tree_cpu_s([appliance.process.pid])
-        ours_per_s = max(_wrk(f"{appliance.url}{image}") for _ in range(3))
-        spent = tree_cpu_s([appliance.process.pid]) - cpu
-        nginx_per_s = max(_wrk(theirs) for _ in range(3))
-    print(f"CPU of ours {spent:.1f} s")
-    return {"ours_per_s": ours_per_s, "nginx_per_s": nginx_per_s, "ours / nginx": ours_per_s / nginx_per_s}
-
-
 def listing() -> dict[str, float]:
     """Pages of 50 of a list of 10,000 jobs, asked for one after another over HTTP; milliseconds of the slowest."""
     with TemporaryDirectory(prefix="imagemill-load-") as kept, running(Path(kept) / "data", Settings()) as site:
@@ -113,10 +94,3 @@ def _page_s(client: httpx.Client, query: str) -> float:
     begun = time.perf_counter()
     client.get(f"/api/v1/jobs?{query}").raise_for_status()
     return time.perf_counter() - begun
-
-
-def _wrk(url: str) -> float:
-    command = ["wrk", "-t1", "-c32", "-d3s", url]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "Non-2xx" not in printed, printed
-    return float(printed.partition("Requests/sec:")[2].split()[0])

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
@@ -19,6 +19,7 @@ from imagemill.api.drafts import create_draft, delete_draft, show_draft, show_pi
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
+from imagemill.api.hot import Answers
 from imagemill.api.images import delete_image, download_original, find_output, show_image
 from imagemill.api.jobs import (
     estimate_sheet,
@@ -85,13 +86,16 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
 """Everything under /api/v1."""
 
 
-def create_app(parts: Parts, others: Sequence[Router] = (), on_error: OnError = answer_problem) -> Litestar:
+App = Litestar
+
+
+def create_app(parts: Parts, others: Sequence[Router] = (), on_error: OnError = answer_problem) -> App:
     """Build the application. It owns nothing: parts are started and stopped by whoever gave them.
 
     `others` are routes beside /api/v1, guarded as those are. `on_error` answers errors, of unknown addresses too.
     """
     rates = Rates(parts.settings)
-    published = Published(parts.storage)
+    published = Published(parts.storage, parts.settings.image_cache_mb << 20)
     guarded = Router(
         "/",
         route_handlers=[Router("/api/v1", route_handlers=ROUTES, tags=["jobs"]), metrics, *others],
@@ -118,6 +122,11 @@ def create_app(parts: Parts, others: Sequence[Router] = (), on_error: OnError = 
     )
     app.asgi_handler = Gate(app.asgi_handler, published, parts, rates)
     return app
+
+
+def answers_in_memory(app: App) -> Answers:
+    """Return what knows the answers that lie in memory; any thread may ask it, and it never waits."""
+    return cast("Gate", app.asgi_handler).ready
 
 
 def _authentication(parts: Parts, rates: Rates) -> Callable[[ASGIApp], ASGIApp]:

@@ -18,7 +18,7 @@ from imagemill.api.problems import send_problem
 from imagemill.api.ranges import UnsatisfiableRangeError, byte_range, is_unchanged
 
 CHUNK_BYTES: Final = 256 * 1024
-_CONDITIONS: Final = frozenset({b"range", b"if-range", b"if-none-match"})
+CONDITIONS: Final = frozenset({b"range", b"if-range", b"if-none-match"})
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -92,7 +92,7 @@ class ServedFile:
 
 def conditions(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the few request headers that matter here; one pass, since most requests have none of them."""
-    return {name.decode(): value.decode("latin-1") for name, value in headers if name in _CONDITIONS}
+    return {name.decode(): value.decode("latin-1") for name, value in headers if name in CONDITIONS}
 
 
 async def send_head(send: Send, status: int, headers: RawHeaders) -> None:

@@ -21,25 +21,20 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from imagemill.api.auth import SAFE
+from imagemill.api.hot import Ready
 from imagemill.api.parts import Parts
 from imagemill.api.problems import send_problem
+from imagemill.api.published import IMAGES, SECURITY_HEADERS, Published
 from imagemill.api.rates import Rates, address_of
 from imagemill.core.errors import ForbiddenError, TooManyRequestsError
 from imagemill.logs import about
 from imagemill.metrics import Meters
 from imagemill.settings import Settings
 
-IMAGES: Final = "/images/"
 DRAIN_BYTES: Final = 4 * 1024 * 1024
 DRAIN_S: Final = 2.0
 DRAIN_PAUSE_S: Final = 0.5
 
-SECURITY_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-)
 _IMAGE_ROUTE: Final = f"{IMAGES}{{name}}"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
 _GONE: Final = 499
@@ -76,7 +71,7 @@ class Hosts:
 class Gate:
     """The ASGI application around Litestar's."""
 
-    def __init__(self, app: ASGIApp, published: ASGIApp, parts: Parts, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, published: Published, parts: Parts, rates: Rates) -> None:
         self._app = app
         self._published = published
         self._rates = rates
@@ -89,12 +84,28 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        ready = self.ready(scope)
+        if ready:
+            await ready.sent(send)
+            return
         watch = Watch(scope, send, self._meters)
         try:
             with about(request=watch.id) if watch.id else contextlib.nullcontext():
                 await self._answer(scope, receive, watch.send)
         finally:
             watch.note()
+
+    def ready(self, scope: HTTPScope) -> Ready | None:
+        """Return the answer to a request, an image's, that needs nothing but memory. Never waits."""
+        if not scope["path"].startswith(IMAGES):
+            return None
+        began_s = time.monotonic()
+        ready = self._published.ready(scope)
+        if ready is None or not self._is_ours(scope["headers"]):
+            return None
+        self._meters.requests.add("GET", _IMAGE_ROUTE, "200")
+        self._meters.request_s.observe(time.monotonic() - began_s, _IMAGE_ROUTE)
+        return ready
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:

@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from imagemill import api, compat, web
-from imagemill.appliance import tls
+from imagemill.appliance import early, tls
 from imagemill.core.errors import StartError
 from imagemill.db import FIRST
 
@@ -92,7 +92,7 @@ class Web:
         self._thread.join(STOP_S)
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        early.run(self._serve(), api.answers_in_memory(self._app))
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -218,6 +218,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     head_timeout_s: Annotated[
         int, Meta(ge=1, le=3600, description="seconds for the head of a request, and between two on one connection")
     ] = 30
+    image_cache_mb: Annotated[
+        int, Meta(ge=0, le=65_536, description="MiB of small published images kept in memory, 0 for none")
+    ] = 32
     rate_limit_per_token: Annotated[
         float, Meta(ge=0, description="requests per second with one token, 0 for no limit; two seconds' worth at once")
     ] = 1000.0
