@@ -5,7 +5,7 @@
 #   PYTHON=python3.12   the interpreter to use (default python3; 3.11 or newer)
 #   ENGINE=pillow       plain Pillow instead of pillow-simd (the default on x86-64; elsewhere there is only Pillow)
 #
-# With the word `tests` it installs instead what only the tests need: a real S3 server, a browser, and axe-core.
+# With the word `tests` it installs instead what only the tests need: real servers of S3 and PostgreSQL, a browser, axe-core.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -55,9 +55,9 @@ system_packages() {
     if ! command -v "$PYTHON" >/dev/null || python_is_debians; then echo python3 python3-dev python3-venv; fi
 }
 
-# Ceph is the S3 server that the tests store in, Chromium looks at the page; systemd judges
-# its unit; where one is missing they say that they skip.
-test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium systemd; }
+# Ceph is the S3 server that the tests store in, Chromium looks at the page; PostgreSQL and Redis are what several
+# machines share; systemd judges its unit; where one is missing they say that they skip.
+test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium systemd postgresql redis-server; }
 
 missing_packages() {
     for package in "$@"; do

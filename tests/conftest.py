@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagemill.db import Store, open_database
+from tests.postgres_server import PostgresServer
 from tests.s3_server import S3Server
 from tests.seeds import Clock, Seeds, mistallied
 
@@ -33,9 +34,26 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL server of this session; tests that ask for it are marked `needs_postgres`."""
+    with PostgresServer() as server:
+        yield server
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store(open_database(tmp_path / "imagemill.db"), clock)
+def on() -> str:
+    """Say what the store of a test is on; tests/db and tests/pipeline ask for both."""
+    return "sqlite"
+
+
+@pytest.fixture
+def store(on: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    if on == "postgres":
+        database = request.getfixturevalue("postgres").cleared()
+    else:
+        database = open_database(tmp_path / "imagemill.db")
+    store = Store(database, clock)
     yield store
     store.close()
 

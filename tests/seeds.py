@@ -80,7 +80,7 @@ class Seeds:
 
 
 _SUMS = (
-    *(f"coalesce(sum(i.places * (i.state = '{state}')), 0)" for state in ImageState),
+    *(f"coalesce(sum(i.places) FILTER (WHERE i.state = '{state}'), 0)" for state in ImageState),
     *(f"coalesce(sum(i.places * i.{column}), 0)" for column in ("source_bytes", "output_bytes")),
 )
 

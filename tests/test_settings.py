@@ -97,6 +97,11 @@ def test_the_environment_can_name_the_file_and_a_flag_can_name_another(home: Pat
         ("compat.profiles", "", ()),
         ("compat.callback_get", "true", True),
         ("storage.url", "s3://my.bucket", "s3://my.bucket"),
+        (
+            "database.url",
+            "postgres://mill:secret@db.example:5432/mill?sslmode=require",
+            "postgres://mill:secret@db.example:5432/mill?sslmode=require",
+        ),
         ("storage.url", "s3://bucket/shop/pictures-1", "s3://bucket/shop/pictures-1"),
     ],
 )
@@ -129,6 +134,8 @@ def test_a_word_of_the_environment_is_read_by_the_settings_type(name: str, word:
         ("storage.url", "s3://bucket/../secret", "file:///folder or s3://bucket/prefix, or nothing"),
         ("storage.url", "s3://bucket//pictures", "file:///folder or s3://bucket/prefix, or nothing"),
         ("storage.url", "https://bucket.example", "file:///folder or s3://bucket/prefix, or nothing"),
+        ("database.url", "mysql://db.example/mill", "postgresql://user:password@host/name, or nothing"),
+        ("database.url", "postgresql://db.example", "postgresql://user:password@host/name, or nothing"),
         ("storage.endpoint", "minio:9000", "an address http://… or https://…, or nothing"),
         ("storage.region", "eu central", "letters, digits, -"),
         ("storage.publish", "private", "one of presigned, proxy, public"),
@@ -280,6 +287,8 @@ def test_secrets_are_masked_in_both_listings() -> None:
     assert shown["callback.url"] == "https://hooks.example/end?***"
     assert shown["fetch.proxy"] == "http://user:***@proxy.example:1"
     assert "hunter2" not in str(describe(loaded)) + as_toml(loaded)
+    server = load({"database.url": "postgresql://mill:hunter2@db.example/mill?password=hunter2"}, {}, None)
+    assert "hunter2" not in str(describe(server))
     assert "# secret is set by IMAGEMILL_CALLBACK_SECRET" in as_toml(loaded)
 
 
@@ -327,7 +336,7 @@ def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     again = from_toml(home, "\n".join(lines))
     assert again.settings == defaults.settings
     assert "default" not in again.origins.values()
-    sections = {"fetch", "image", "callback", "sheet", "storage", "compat", "estimate", "draft"}
+    sections = {"fetch", "image", "callback", "sheet", "storage", "database", "compat", "estimate", "draft"}
     assert set(tomllib.loads(as_toml(defaults))) == sections
 
 

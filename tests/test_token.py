@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagemill.appliance import first_token
+from imagemill.appliance.names import first_token
 from imagemill.db import Store
 from imagemill.storage import Folders
 

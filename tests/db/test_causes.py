@@ -9,6 +9,7 @@ from imagemill.core.failures import Cause, Failures
 from imagemill.core.keys import host_number, image_id
 from imagemill.db import Store, causes
 from imagemill.db.causes import EXAMPLES
+from tests.postgres_server import on_sqlite
 from tests.seeds import Seeded, Seeds, done, failed
 
 PENDING = "SELECT n FROM image WHERE job_id = ? AND state = 'pending'"
@@ -88,6 +89,7 @@ def test_images_of_before_hosts_were_noted_are_one_nameless_group(store: Store, 
 
 
 @pytest.mark.parametrize(("sql", "values"), [(causes.GROUPS, (1, 50)), (causes.FIRST, (1, "timeout", 7, 3))])
+@on_sqlite
 def test_nothing_but_the_index_is_read(store: Store, sql: str, values: tuple[object, ...]) -> None:
     """A million failures take 0.2 s so; by their rows it would be ten times as long."""
     plan = [row[3] for row in store._rows(f"EXPLAIN QUERY PLAN {sql}", values)]

@@ -10,13 +10,13 @@ import threading
 from collections import namedtuple
 from pathlib import Path
 
-import peewee
 import pytest
 from PIL import Image
 
 from imagemill.core.errors import StartError
 from imagemill.db import open_database
 from imagemill.db.copies import KEPT, copy_database, kept_copies, prepare_upgrade, schema_of
+from imagemill.db.database import connected
 from imagemill.db.migrations import STEPS, migrate
 from tests.appliance_process import ApplianceProcess, needs_proc, until
 from tests.cli.children import imagemill
@@ -29,7 +29,7 @@ TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 
 
 def made(path: Path, schema: int) -> Path:
     """Make a database of an older schema."""
-    database = peewee.SqliteDatabase(str(path))
+    database = connected(path)
     migrate(database, STEPS[:schema])
     database.close()
     return path

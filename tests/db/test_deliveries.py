@@ -10,6 +10,7 @@ import pytest
 from imagemill.core.job import Attempt, Callback, Submission
 from imagemill.db import Store
 from imagemill.db.jobs import moment
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON, Clock, Seeded, Seeds, done
 
 ASKED = Submission(callback_url="http://caller/end", callback_secret="quiet")
@@ -41,6 +42,7 @@ def test_a_job_without_callback_has_none(store: Store, seeds: Seeds) -> None:
     assert store.due_deliveries(60) == []
 
 
+@on_sqlite
 def test_the_end_is_on_the_disk_before_it_is_told(
     store: Store, delivery_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,8 +14,9 @@ from imagemill.core.errors import ImageCode
 from imagemill.core.job import Image, Output, Submission
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.core.states import ImageState, JobState
-from imagemill.db import MAIN, Claim, Record, Store, StoreError, open_database
+from imagemill.db import MAIN, Claim, Record, Store, StoreError
 from imagemill.db.lanes import Due
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON, Clock, Seeded, Seeds, done, failed
 
 CALL_ME = Submission(callback_url="http://caller/end", callback_secret="quiet")
@@ -237,6 +237,7 @@ def test_done_without_an_output_is_a_mistake_that_writes_nothing(store: Store, s
     assert store._rows("SELECT count(*) FROM output") == [(0,)]
 
 
+@on_sqlite
 def test_a_full_disk_is_a_store_error(store: Store, seeds: Seeds) -> None:
     job = seeds.images(1)
     claim = seeds.claim(job)
@@ -255,6 +256,7 @@ def test_a_full_disk_is_a_store_error(store: Store, seeds: Seeds) -> None:
     assert states(store, job) == ["done"]
 
 
+@on_sqlite
 def test_no_library_s_error_leaves(store: Store) -> None:
     with pytest.raises(StoreError), store._transaction():
         store._many("INSERT INTO nowhere VALUES (?)", [(1,)])
@@ -263,9 +265,7 @@ def test_no_library_s_error_leaves(store: Store) -> None:
     store.ping()
 
 
-def test_many_threads_share_one_store(tmp_path: Path) -> None:
-    store = Store(open_database(tmp_path / "shared.db"))
-    seeds = Seeds(store, tmp_path, Clock())
+def test_many_threads_share_one_store(store: Store, seeds: Seeds) -> None:
     jobs = [seeds.images(20) for _ in range(3)]
 
     def work() -> int:
@@ -282,7 +282,6 @@ def test_many_threads_share_one_store(tmp_path: Path) -> None:
     assert sum(together(work, work, work)) == 60  # type: ignore[arg-type]
     assert {store.job(job.uid).state for job in jobs} == {JobState.COMPLETED}
     assert MAIN == "image"
-    store.close()
 
 
 def test_what_is_known_brings_its_likeness(store: Store, seeds: Seeds) -> None:

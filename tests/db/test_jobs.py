@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import peewee
@@ -19,6 +20,7 @@ from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState, job_state
 from imagemill.db import JobFilter, Staging, Store
 from imagemill.db.jobs import _JOBS, _conditions, eta_s, moment, saved_percent
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON, Clock, Seeds, done, failed
 
 ALL = JobFilter()
@@ -76,13 +78,14 @@ def test_accepting_is_one_transaction(store: Store, seeds: Seeds) -> None:
     assert seeds.job([["http://a/3"]]).images == 1  # nothing stayed attached
 
 
+@on_sqlite
 def test_accepting_waits_for_the_disk(store: Store, seeds: Seeds, monkeypatch: pytest.MonkeyPatch) -> None:
     levels = []
     insert = store._insert_job
 
-    def look(new: object) -> object:
+    def look(*new: Any) -> object:  # noqa: ANN401
         levels.append(store._row("PRAGMA synchronous"))
-        return insert(new)  # type: ignore[arg-type]
+        return insert(*new)
 
     monkeypatch.setattr(store, "_insert_job", look)
     seeds.job([["http://a/1"]])
@@ -222,6 +225,7 @@ def test_staging_finds_repeated_serials_over_all_rows(tmp_path: Path) -> None:
     staging.close()
 
 
+@on_sqlite
 def test_the_worst_likeness_of_those_measured(store: Store, seeds: Seeds) -> None:
     job = seeds.job([["http://a/1"], ["http://a/1", "http://a/2"], ["http://a/3", "http://a/4"]])
     assert store.job(job.uid).worst_ssim is None
@@ -239,6 +243,7 @@ def test_the_worst_likeness_of_those_measured(store: Store, seeds: Seeds) -> Non
     assert "COVERING INDEX image_ssim (job_id=?" in plan[0][3]
 
 
+@on_sqlite
 @pytest.mark.parametrize("state", JobState)
 def test_neither_a_job_nor_a_list_reads_images(store: Store, state: JobState) -> None:
     conditions, params = _conditions(JobFilter(state=state), "9")

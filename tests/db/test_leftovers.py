@@ -10,6 +10,7 @@ from imagemill.core.job import Submission
 from imagemill.core.recipe import Recipe
 from imagemill.db import JobFilter, Leftover, Store, leftovers
 from tests.db.test_losses import with_thumbnail
+from tests.postgres_server import on_sqlite
 from tests.seeds import Clock, Seeded, Seeds, done, failed, source_of
 
 KEEP = Submission(keep_original=True)
@@ -200,6 +201,7 @@ def test_jobs_expire_after_their_end(store: Store, seeds: Seeds, clock: Clock) -
     assert {kept.uid, waiting.uid} & left == set()
 
 
+@on_sqlite
 def test_who_uses_a_source_is_found_by_an_index(store: Store) -> None:
     plan = store._rows(f"EXPLAIN QUERY PLAN {leftovers._USERS.format('j.fingerprint = ?')}", ("a", "a", "f"))
     assert "image_source" in plan[0][3], plan

@@ -13,6 +13,7 @@ from imagemill.core.keys import image_id, split_image_id
 from imagemill.core.states import ImageState
 from imagemill.db import Beside, Store
 from imagemill.db.orders import SORTINGS
+from tests.postgres_server import on_sqlite
 from tests.seeds import Seeded, Seeds, done, failed
 
 SSIMS = [0.9, None, 0.7, 0.7, None, 0.99]
@@ -100,6 +101,7 @@ def test_the_newest_are_those_that_ended_last(store: Store, job: Seeded) -> None
         *((order, "image_weight") for order in (ImageOrder.LEAST_SAVED, ImageOrder.LARGEST)),
     ],
 )
+@on_sqlite
 def test_nothing_but_the_index_is_read(store: Store, order: ImageOrder, index: str) -> None:
     sorting = SORTINGS[order]
     sql = (

@@ -55,7 +55,7 @@ def test_a_key_goes_to_a_new_job_when_its_own_is_over_or_gone(store: Store, seed
 def test_a_job_that_cannot_be_written_leaves_its_key_free(
     store: Store, seeds: Seeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(new: object) -> None:
+    def fail(*new: object) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(store, "_insert_job", fail)

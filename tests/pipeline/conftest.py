@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from imagemill.db import Store
 from imagemill.settings import FetchSettings, Settings
 from tests.pipeline.seams import Mill
+from tests.postgres_server import needs_postgres
 from tests.seeds import Clock
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
+def on(request: pytest.FixtureRequest) -> str:
+    """Say what the store is on: the story is the same on both."""
+    return cast("str", request.param)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from imagemill.db import StoreError
 from imagemill.pipeline import Notify, patience
 from imagemill.settings import CompatSettings
 from tests.pipeline.seams import Mill
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON
 
 ASKED = Submission(callback_url="http://caller/end", callback_secret="quiet", name="spring")
@@ -107,6 +108,7 @@ def test_no_callback_without_a_job(mill: Mill) -> None:
     assert mill.pipeline.notify(99) == []
 
 
+@on_sqlite
 def test_recover_asks_for_what_was_lost(mill: Mill, job: Job, notify: Notify) -> None:
     mill.receiver.answers = [500]
     assert mill.store.claim_delivery(notify.delivery_id, 300) is not None  # its process ends here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,12 +15,14 @@ from imagemill.core.job import Submission
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.core.states import JobState
 from imagemill.db import StoreError
+from imagemill.db.sqlite import Sqlite
 from imagemill.pipeline import Notify, Room, Work, patience, room
 from imagemill.pipeline import images as module
 from imagemill.pool import PoolClosed
 from imagemill.storage import LocalStorage
 from tests.appliance_process import until
 from tests.pipeline.seams import Mill, delays
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON
 
 SLOW = ImageError(ImageCode.TIMEOUT, "too slow")
@@ -345,10 +348,13 @@ def test_a_sample_is_compared_and_repeats_agree(mill: Mill) -> None:
     assert mill.job(other).worst_ssim is None
 
 
+@on_sqlite
 def test_an_image_costs_few_statements(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(64)))
     statements: list[str] = []
-    connection = mill.store._database.connection()  # type: ignore[no-untyped-call]
+    dialect = mill.store._dialect
+    assert isinstance(dialect, Sqlite)
+    connection: Any = dialect.database.connection()  # type: ignore[no-untyped-call]
     connection.set_trace_callback(statements.append)
     mill.work(job)
     connection.set_trace_callback(None)

@@ -14,6 +14,7 @@ from imagemill.pipeline import images as module
 from imagemill.pipeline.leases import HEARTBEAT_S, LEASE_S
 from tests.appliance_process import until
 from tests.pipeline.seams import Mill
+from tests.postgres_server import on_sqlite
 from tests.seeds import Clock, Seeds, done
 
 ENDS = "SELECT DISTINCT lease_until FROM image WHERE state = 'running'"
@@ -49,6 +50,7 @@ def test_only_leases_that_hold_are_prolonged(store: Store, seeds: Seeds, clock: 
     assert store.release_leases(before=clock.now + 39) == 0
 
 
+@on_sqlite
 def test_the_heart_beats_by_itself_also_after_the_database_was_away(
     store: Store, seeds: Seeds, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,7 @@ from imagemill.pipeline import Notify, Outage, Work
 from imagemill.storage import StorageError
 from tests.pipeline.seams import Mill
 from tests.pipeline.test_outage import DOWN, Elsewhere
+from tests.postgres_server import on_sqlite
 
 
 def counted(counter: Counter) -> dict[tuple[str, ...], float]:
@@ -96,6 +97,7 @@ def test_the_vitals_count_hosts_by_the_worst_of_them(mill: Mill) -> None:
     assert (found.storage, found.engine) == ("local", {"engine": "pillow"})
 
 
+@on_sqlite
 def test_a_pause_outlives_a_restart_and_holds_recover(mill: Mill) -> None:
     job = mill.accept(mill.sheet(*mill.urls(2)))
     mill.pipeline.verbs.pause_all()

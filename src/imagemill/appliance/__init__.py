@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from imagemill.appliance.names import first_token, node_name
 from imagemill.core.errors import StartError
-from imagemill.db import FIRST, Store, StoreError, new_token, open_database
+from imagemill.db import StoreError, open_store
 from imagemill.fetch import Fetcher, rules
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine, sandbox
@@ -22,7 +23,7 @@ from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
-from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder, locked, storage_of
+from imagemill.storage import Folders, LocalStorage, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ _OTHER_FILES: Final = 1024
 """Open files beside clients' connections: origins, spool, database, pipes."""
 
 _DEAD_THREADS: Final = "threads of the queue have died; they are replaced"
-_ALL_SCOPES: Final = frozenset({"admin", "submit", "read"})
 
 
 class Appliance:
@@ -94,18 +94,19 @@ class Appliance:
         stack.enter_context(locked(folders.lock))
         if self._has_web:
             stack.enter_context(self._kept_log())
-        self.store = Store(open_database(folders.database))
+        self.store = open_store(settings.database, folders.database)
         stack.callback(self.store.close)
-        stack.callback(self.store.release_leases)
+        self.node = node_name(folders) if self.store.is_shared else ""
+        self._leases = Leases(self.store, node=self.node)
+        stack.callback(self._leases.release)
         self.storage = storage_of(settings.storage, folders.outputs)
         self._outage = Outage(self.storage, meters=self.meters)
         self._outage.begin()
-        self.token = first_token(self.store, folders)
+        self.token = first_token(self.store, folders, self.node)
         hosts = Hosts(rules(settings.fetch, settings.threads))
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
         self._pool = pool_of(settings, folders.spool)
-        self._leases = Leases(self.store)
         self.queue = Queue(folders.queue, threads=settings.threads)
         self.parts = self._parts(hosts, fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.perform)
@@ -164,6 +165,7 @@ class Appliance:
             leases=self._leases,
             public_url=lambda: self.public_url,
             link=self.link,
+            clock=self.store.now,
             sweeps=self._has_web,
         )
 
@@ -216,29 +218,6 @@ class Appliance:
     def _outputs(self) -> Path | None:
         """Return the folder of the outputs; None where they are not on this machine."""
         return local_folder(self.settings.storage, self.folders.outputs)
-
-
-def first_token(store: Store, folders: Folders) -> str:
-    """Return the appliance's own token: made at the first start, kept in the data folder with mode 0600."""
-    token = folders.token.read_text().strip() if folders.token.is_file() else ""
-    if not token:
-        token = new_token()
-        _keep_secret(folders.token, token)
-    store.add_token(FIRST, token, scopes=_ALL_SCOPES, owner="admin")
-    return token
-
-
-def _keep_secret(place: Path, text: str) -> None:
-    """Write a file that the power takes whole or not at all: half a token, or an empty one, would be a key too."""
-    part = place.with_name(f"{place.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(descriptor)
-    part.replace(place)
-    flush_folder(place.parent)
 
 
 def pool_of(settings: Settings, spool: Path) -> Pool:

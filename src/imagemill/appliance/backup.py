@@ -42,6 +42,9 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool) -> Manifest:
     """Write a new file, mode 0600: it has the token and every secret. It is there when it is whole, or not at all."""
     folders = Folders(Path(loaded.settings.data_dir))
     outputs = local_folder(loaded.settings.storage, folders.outputs)
+    if loaded.settings.database.url is not None:
+        message = "the database is on a server, which is backed up by its own means: see pg_dump"
+        raise BackupError(message)
     _check(folders, target)
     if has_outputs and outputs is None:
         message = "outputs are kept in S3, which is backed up by its own means: leave --outputs away"

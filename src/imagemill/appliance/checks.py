@@ -20,11 +20,12 @@ import msgspec
 
 from imagemill.core.errors import ImagemillError, StartError
 from imagemill.core.recipe import Recipe
-from imagemill.db import inspect, newest_at
+from imagemill.db import StoreError, inspect, newest_at
 from imagemill.imaging import engine
 from imagemill.pipeline import Room, callbacks
 from imagemill.pool import Pool
 from imagemill.settings import Settings
+from imagemill.settings.loading import masked_url
 from imagemill.storage import Folders, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
@@ -140,7 +141,7 @@ def _disk(scene: Scene) -> _Said:
 
 
 def _clock(scene: Scene) -> _Said:
-    now, newest = time.time(), newest_at(scene.folders.database)
+    now, newest = time.time(), newest_at(scene.settings.database.url or scene.folders.database)
     shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if now < _WRITTEN_AT or (newest is not None and now < newest):
         return _Said("failed", f"{shown} is in the past: there are things that are newer", _NEXT["clock"])
@@ -148,15 +149,21 @@ def _clock(scene: Scene) -> _Said:
 
 
 def _database(scene: Scene) -> _Said:
-    path = scene.folders.database
-    if not path.exists():
+    path, url = scene.folders.database, scene.settings.database.url
+    name = masked_url(url) if url else path.name
+    if url is None and not path.exists():
         return _Said("ok", "is made at the first start")
-    found = inspect(path)
+    try:
+        found = inspect(url or path)
+    except StoreError as error:
+        if url is None:
+            raise
+        return _Said("failed", f"{name} cannot be reached: {error.cause}", _SERVER)
     if found.faults:
-        return _Said("failed", f"{path.name} is damaged: {found.faults[0]}", _NEXT["database"])
+        return _Said("failed", f"{name} is damaged: {found.faults[0]}", _NEXT["database"])
     if found.is_newer:
-        return _Said("failed", f"{path.name} is of a newer imagemill", "start the newer imagemill")
-    return _Said("ok", f"{path.name} is sound")
+        return _Said("failed", f"{name} is of a newer imagemill", "start the newer imagemill")
+    return _Said("ok", f"{name} {'answers' if url else 'is sound'}")
 
 
 def _engine(_: Scene) -> _Said:
@@ -235,6 +242,8 @@ _NATIVE: Final = (
 _PALETTE: Final = (
     "nothing is wrong with the pictures, PNGs only stay larger: install a C compiler, then run: make setup"
 )
+
+_SERVER: Final = "see that PostgreSQL runs there, that database.url is right, and that pg_hba.conf lets us in"
 
 _NEXT: Final = {
     "appliance": "see who owns the file lock in the data folder",

@@ -16,8 +16,8 @@ from granian.server.embed import Server
 
 from imagemill import api, compat, web
 from imagemill.appliance import early, tls
+from imagemill.appliance.names import first_name
 from imagemill.core.errors import StartError
-from imagemill.db import FIRST
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
@@ -65,6 +65,7 @@ class Web:
         site = web.Site(self._parts)
         routers = [*compat.routers(appliance.settings.compat), site.router()]
         self._app = api.create_app(self._parts, routers, site.answer_error)
+        self._first = first_name(appliance.node)
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -82,7 +83,7 @@ class Web:
 
     def sign_in_url(self) -> str:
         """Return a link that signs in to the page as the appliance's own token, once."""
-        return api.sign_in_link(self._parts, FIRST, self._address).url
+        return api.sign_in_link(self._parts, self._first, self._address).url
 
     def stop(self) -> None:
         """Take no more requests, end the streams, and wait for what else runs, but not for ever."""

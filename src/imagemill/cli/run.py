@@ -98,12 +98,13 @@ def run(
 
 def settings_of(settings: Settings, places: Places, public_url: str | None) -> Settings:
     """Return the settings of a run: everything beside the pictures, links by flag only, nobody called back."""
-    from imagemill.settings import StorageSettings
+    from imagemill.settings import DatabaseSettings, StorageSettings
 
     return msgspec.structs.replace(
         settings,
         data_dir=str(places.images / STATE),
         storage=StorageSettings(url=f"file:{places.images}"),
+        database=DatabaseSettings(),
         callback=msgspec.structs.replace(settings.callback, url=None),
         public_url=settings.public_url if public_url else None,
     )

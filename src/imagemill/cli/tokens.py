@@ -100,12 +100,12 @@ def _folder(config: Path | None, data_dir: str | None) -> Path:
 @contextmanager
 def _store(config: Path | None, data_dir: str | None) -> Iterator[Store]:
     """Give the store of an appliance that was started at least once: a typing error in a path shall make no folder."""
-    from imagemill.db import Store, open_database
+    from imagemill.db import open_store
     from imagemill.storage import Folders
 
-    folder = _folder(config, data_dir)
-    local_token(folder)
-    store = Store(open_database(Folders(folder).database))
+    settings = console.load_settings(config, {"data_dir": data_dir}).settings
+    local_token(Path(settings.data_dir))
+    store = open_store(settings.database, Folders(Path(settings.data_dir)).database)
     try:
         yield store
     finally:

@@ -20,7 +20,7 @@ from imagemill.db.sessions import new_secret
 from imagemill.db.singles import Single
 from imagemill.db.soundness import inspect, newest_at
 from imagemill.db.staging import Sampled, Staging
-from imagemill.db.store import Store
+from imagemill.db.store import Store, open_store
 from imagemill.db.tokens import FIRST, Caller, Name, TokenInfo, checked_name, new_token
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "new_token",
     "newest_at",
     "open_database",
+    "open_store",
     "overview",
     "secrets_and_names",
 ]

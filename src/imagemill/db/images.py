@@ -10,6 +10,7 @@ from imagemill.core import keys
 from imagemill.core.errors import ImageCode
 from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
+from imagemill.db.dialect import Grip
 from imagemill.db.jobs import IS_WORKED, Jobs
 from imagemill.db.lanes import OPEN, Doors, Lanes
 from imagemill.db.validators import Validators
@@ -25,6 +26,8 @@ _REVISION = (
     "1 + coalesce((SELECT max(revision) FROM image AS other WHERE other.job_id = image.job_id"
     " AND other.revision IS NOT NULL), 0)"
 )
+
+_REPLACED = ("source_sha256", "fingerprint", "name", "bytes", "format", "width", "height", "created_at", "ssim")
 
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
@@ -94,11 +97,13 @@ class Images(Jobs, Lanes, Validators):
         None when it has none that are due behind open doors, is paused, or has ended.
         """
         now = self._clock()
-        with self._transaction():
+        with self._transaction(job_id, Grip.CLAIM):
             job = self._row(
                 f"SELECT uid, submission, fingerprint, started_at, images, owner FROM job WHERE id = ? AND {IS_WORKED}",
                 (job_id,),
             )
+            if job and job[3] is None:
+                self._dialect.hold(job_id, Grip.RECORD)  # it is to be written, and images come after jobs
             limit = max(1, min(most, job[4] // shares)) if job else 0
             lane = self._open_lanes(job_id, doors, now, 1) if job else []
             taken = self._take(job_id, lane[0], limit, token, now, lease_s) if lane else []
@@ -119,11 +124,11 @@ class Images(Jobs, Lanes, Validators):
 
     def _take(self, job_id: int, host: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:
         rows = self._rows(
-            f"UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ? WHERE job_id = ? AND n IN ("
-            "SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND host = ? AND next_attempt_at <= ?"
-            " ORDER BY next_attempt_at, n LIMIT ?)"
-            " RETURNING n, url, attempts, crashes",
-            (token, now + lease_s, job_id, job_id, host, now, limit),
+            "WITH due AS (SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND host = ?"
+            f" AND next_attempt_at <= ? ORDER BY next_attempt_at, n LIMIT ?{self._dialect.skipping})"
+            f" UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ?"
+            " WHERE job_id = ? AND n IN (SELECT n FROM due) RETURNING n, url, attempts, crashes",
+            (job_id, host, now, limit, token, now + lease_s, job_id),
         )
         return [Claimed(*row) for row in sorted(rows)]
 
@@ -133,7 +138,7 @@ class Images(Jobs, Lanes, Validators):
         One transaction. Records whose lease is lost are dropped: somebody else has the image now. Returns the callback
         that is due, where the job has ended and asked for one.
         """
-        with self._transaction():
+        with self._transaction(claim.job_id):
             held = self._held(claim, [record.n for record in records])
             kept = [record for record in records if record.n in held]
             self._keep_outputs(claim, kept)
@@ -159,14 +164,15 @@ class Images(Jobs, Lanes, Validators):
         sources = {record.source.sha256: record.source for record in records if record.source}
         self._many(
             "INSERT INTO source (sha256, bytes, format, width, height) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(s.sha256, s.bytes, s.format, s.width, s.height) for s in sources.values()],
+            [(s.sha256, s.bytes, s.format, s.width, s.height) for _, s in sorted(sources.items())],
         )
         # A known output may have been stored again, because its file was gone: its row becomes the newest.
         self._many(
-            "INSERT OR REPLACE INTO output"
+            "INSERT INTO output"
             " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at, ssim)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [row for record in records for row in _kept(record, claim.fingerprint, now)],
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET id = excluded.id,"
+            f" {', '.join(f'{column} = excluded.{column}' for column in _REPLACED)}",
+            sorted(row for record in records for row in _kept(record, claim.fingerprint, now)),
         )
 
     def _complete(self, claim: Claim, records: Sequence[Record]) -> None:
@@ -213,7 +219,7 @@ class Images(Jobs, Lanes, Validators):
         failed = 0
         while more := self.fail_lane(job_id, host, error.code, error.message):
             failed += more
-        with self._transaction():
+        with self._transaction(job_id):
             return failed, self._finish_job(job_id)
 
     def _release(self, claim: Claim, returned: Iterable[int]) -> None:
@@ -226,38 +232,47 @@ class Images(Jobs, Lanes, Validators):
     def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
         """Let leases that still hold end later, `lease_s` from now; return how many those are."""
         until = self._clock() + lease_s
-        with self._transaction():
-            return sum(
-                self._touched(
-                    "UPDATE image SET lease_until = ? WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running'",
-                    (until, claim.job_id, image.n, claim.token),
-                )
-                for claim in claims
-                for image in claim.images
+        return sum(self._prolong(claim, until) for claim in claims)
+
+    def _prolong(self, claim: Claim, until: float) -> int:
+        with self._transaction(claim.job_id):
+            return self._touched(
+                "UPDATE image SET lease_until = ? WHERE job_id = ? AND lease = ? AND state = 'running'"
+                f" AND n IN ({','.join('?' * len(claim.images))})",
+                (until, claim.job_id, claim.token, *(image.n for image in claim.images)),
             )
 
     def is_worked(self, job_id: int) -> bool:
         """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
         return self._row(f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)) is not None
 
-    def release_leases(self, *, before: float | None = None) -> int:
-        """Return leased images to pending: those whose lease has ended before, or all (at the start and at the end)."""
-        end = "" if before is None else " AND lease_until < ?"
-        return self._touched(
-            f"UPDATE image SET state = '{target(Move.RELEASE)}', lease = NULL, lease_until = NULL"
-            f" WHERE state = 'running'{end}",
-            () if before is None else (before,),
-        )
+    def release_leases(self, *, before: float | None = None, of: str = "") -> int:
+        """Return leased images to pending: those whose lease has ended before, or all of one machine's.
+
+        A machine's are told by what its tokens begin with.
+        """
+        ended = "state = 'running' AND " + ("substr(lease, 1, ?) = ?" if before is None else "lease_until < ?")
+        params = (len(of), of) if before is None else (before,)
+        if not self._row(f"SELECT 1 FROM image WHERE {ended} LIMIT 1", params):  # a look that locks nobody out
+            return 0
+        with self._alone():
+            return self._touched(
+                f"UPDATE image SET state = '{target(Move.RELEASE)}', lease = NULL, lease_until = NULL WHERE {ended}",
+                params,
+            )
 
     def hasten_images(self, longest_s: float) -> int:
         """Make due what would wait longer than anything may: the wall clock was put back after it was postponed."""
         now = self._clock()
-        return self._touched(
+        late = (
             # + keeps SQLite from reading all that the jobs have: few images are postponed.
-            "UPDATE image SET next_attempt_at = ? WHERE state = 'pending' AND next_attempt_at > 0"
-            " AND next_attempt_at > ? AND +job_id IN (SELECT id FROM job WHERE finished_at IS NULL)",
-            (now, now + longest_s),
+            "state = 'pending' AND next_attempt_at > 0 AND next_attempt_at > ?"
+            " AND +job_id IN (SELECT id FROM job WHERE finished_at IS NULL)"
         )
+        if not self._row(f"SELECT 1 FROM image WHERE {late} LIMIT 1", (now + longest_s,)):
+            return 0
+        with self._alone():
+            return self._touched(f"UPDATE image SET next_attempt_at = ? WHERE {late}", (now, now + longest_s))
 
     def known_outputs(
         self, sources: Sequence[str], fingerprint: str

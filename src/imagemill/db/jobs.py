@@ -13,6 +13,7 @@ from imagemill.core import keys
 from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.job import Callback, Counts, Job, JobKind, Submission, Volume, Worst, without_query
 from imagemill.core.states import OPEN, ImageState, JobState, job_state
+from imagemill.db.database import translated
 from imagemill.db.repeats import Repeats
 from imagemill.logs import about
 
@@ -103,37 +104,22 @@ class Jobs(Repeats):
 
         With a `key`, its use is part of the transaction: KeyTaken, and nothing is written, when it is used already.
         """
-        self._touched("ATTACH DATABASE ? AS staged", (str(staging.path),))
-        try:
-            with self._durable():
-                if key:
-                    self._keep_key(key, new.uid)
-                return self._insert_job(new)
-        finally:
-            self._touched("DETACH DATABASE staged")
+        with translated(self._dialect), self._dialect.reading(staging.path) as bring, self._durable():
+            if key:
+                self._keep_key(key, new.uid)
+            accepted = self._insert_job(new, staging)
+            bring(accepted.id, ImageState.PENDING.value)
+        return accepted
 
-    def _insert_job(self, new: NewJob) -> Accepted:
+    def _insert_job(self, new: NewJob, staging: Staging) -> Accepted:
         row = self._row(
             "INSERT INTO job (uid, kind, name, owner, priority, submission, fingerprint, filename, sheet_sha256,"
             " sheet_rows, places, images, created_at, expires_at, profile)"
-            " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, count(*), coalesce(sum(n = image_n), 0), ?, ?, ?"
-            " FROM staged.ranked RETURNING id, images",
-            _values(new),
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            _values(new, staging),
         )
-        job_id, images = row or (0, 0)
-        self._touched(
-            "INSERT INTO place (job_id, n, sheet_row, position, image_n)"
-            " SELECT ?, p.n, p.sheet_row, p.position, r.image_n"
-            " FROM (SELECT n, image_n FROM staged.ranked ORDER BY n) r JOIN staged.place p ON p.n = r.n",
-            (job_id,),
-        )
-        self._touched(
-            "INSERT INTO image (job_id, n, url, places, state, host) SELECT ?, p.n, p.url, r.places, ?, p.host"
-            " FROM (SELECT n, places FROM staged.ranked WHERE n = image_n ORDER BY n) r"
-            " JOIN staged.place p ON p.n = r.n",
-            (job_id, ImageState.PENDING.value),
-        )
-        return Accepted(id=job_id, images=images, priority=new.submission.priority)
+        job_id = row[0] if row else 0
+        return Accepted(id=job_id, images=staging.images, priority=new.submission.priority)
 
     def same_job(self, sheet_sha256: str, submission: Submission, owner: str) -> str | None:
         """Return an owner's newest job of equal sheet bytes that asks for the same; None when there is none."""
@@ -193,9 +179,12 @@ class Jobs(Repeats):
     def finish_idle_jobs(self) -> list[int]:
         """End the jobs whose last image was recorded but whose end was not; return the callbacks that are due."""
         idle = self._rows(f"SELECT id FROM job WHERE finished_at IS NULL AND NOT {IS_OPEN}")
-        with self._transaction():
-            due = [self._finish_job(job_id) for (job_id,) in idle]
+        due = [self._finish_idle(job_id) for (job_id,) in idle]
         return [delivery for delivery in due if delivery is not None]
+
+    def _finish_idle(self, job_id: int) -> int | None:
+        with self._transaction(job_id):
+            return self._finish_job(job_id)
 
     def _finish_job(self, job_id: int) -> int | None:
         """End a job whose images all have ended, exactly once; return its callback's delivery, where it has one.
@@ -321,12 +310,13 @@ def _decode(text: str) -> Submission:
     return msgspec.json.decode(text, type=Submission)
 
 
-def _values(new: NewJob) -> tuple[object, ...]:
+def _values(new: NewJob, staging: Staging) -> tuple[object, ...]:
     asked = new.submission
     expires_at = new.created_at + asked.expires_in_s if asked.expires_in_s else None
     fingerprint = keys.fingerprint(asked.recipe)
     described = (new.uid, new.kind, asked.name, new.owner, asked.priority, _encode(asked), fingerprint)
-    return (*described, new.filename, new.sheet_sha256, new.sheet_rows, new.created_at, expires_at, asked.profile)
+    sheet = (new.filename, new.sheet_sha256, new.sheet_rows, staging.places, staging.images)
+    return (*described, *sheet, new.created_at, expires_at, asked.profile)
 
 
 def _conditions(where: JobFilter, cursor: str | None) -> tuple[str, tuple[object, ...]]:

@@ -71,17 +71,19 @@ class Lanes(Queries):
         if not lanes:
             return Due(0, self._next_at(job_id, doors, now))
         marks = ",".join("?" * len(lanes))
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {_PENDING} AND host IN ({marks}) AND next_attempt_at <= ? LIMIT ?)"
-        return Due(self._rows(sql, (job_id, *lanes, now, limit))[0][0])
+        due = f"SELECT 1 FROM {_PENDING} AND host IN ({marks}) AND next_attempt_at <= ? LIMIT ?"
+        return Due(self._rows(f"SELECT count(*) FROM ({due}) AS due", (job_id, *lanes, now, limit))[0][0])
 
     def fail_lane(self, job_id: int, host: int, code: str, message: str) -> int:
         """Fail some images of a job that wait for a host which was given up, untried; return how many."""
-        return self._touched(
-            f"UPDATE image SET state = '{target(Move.GIVE_UP)}', error_code = ?, error_message = ?,"
-            f" revision = given_up.revision FROM ({_GIVEN_UP}) AS given_up"
-            " WHERE image.job_id = ? AND image.n = given_up.n AND state = 'pending'",
-            (code, message, job_id, job_id, host, job_id),
-        )
+        # Joined with nothing, so that PostgreSQL finds an image by its number and not by its state, among a million.
+        with self._transaction(job_id):
+            return self._touched(
+                f"UPDATE image SET state = '{target(Move.GIVE_UP)}', error_code = ?, error_message = ?,"
+                f" revision = given_up.revision FROM ({_GIVEN_UP}) AS given_up"
+                " WHERE image.job_id = ? AND image.n = given_up.n AND state || '' = 'pending'",
+                (code, message, job_id, job_id, host, job_id),
+            )
 
     def _open_lanes(self, job_id: int, doors: Doors, now: float, most: int) -> list[int]:
         """Return hosts with images that are due, from `doors.start` on and around."""

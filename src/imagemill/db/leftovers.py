@@ -25,6 +25,7 @@ from imagemill.core import keys
 from imagemill.core.errors import IllegalTransitionError, NotFoundError
 from imagemill.core.states import OPEN, ImageState, Move, origins, target
 from imagemill.db.database import Queries
+from imagemill.db.dialect import Grip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,24 +42,26 @@ _EXTENSION: Final = (
 )
 
 _NOTE_OUTPUTS: Final = (
-    "INSERT OR IGNORE INTO leftover (shelf, name, source_sha256, fingerprint)"
+    "INSERT INTO leftover (shelf, name, source_sha256, fingerprint)"
     f" SELECT 'outputs', o.key || '.' || {_EXTENSION.format('o.format')}, o.source_sha256, o.fingerprint FROM image i"
     " JOIN output o ON o.source_sha256 = i.source_sha256 AND o.fingerprint = ? WHERE i.job_id = ? AND i.n <= ?"
+    " ON CONFLICT DO NOTHING"
 )
 
 _NOTE_ORIGINALS: Final = (
-    "INSERT OR IGNORE INTO leftover (shelf, name, source_sha256, fingerprint)"
+    "INSERT INTO leftover (shelf, name, source_sha256, fingerprint)"
     f" SELECT 'originals', s.sha256 || '.' || {_EXTENSION.format('s.format')}, s.sha256, '' FROM image i"
-    " JOIN source s ON s.sha256 = i.source_sha256 WHERE i.job_id = ? AND i.n <= ?"
+    " JOIN source s ON s.sha256 = i.source_sha256 WHERE i.job_id = ? AND i.n <= ? ON CONFLICT DO NOTHING"
 )
 
-# The plus keeps SQLite from putting the constant into substr(), where the index would not be recognised any more.
+# Joined with nothing, so that SQLite does not put the constant into substr(), where it would not know the index again.
 _USERS: Final = (
     "SELECT 1 FROM image i JOIN job j ON j.id = i.job_id WHERE substr(i.source_sha256, 1, 12) = substr(?, 1, 12)"
-    " AND i.source_sha256 IS NOT NULL AND +i.source_sha256 = ? AND {} LIMIT 1"
+    " AND i.source_sha256 IS NOT NULL AND i.source_sha256 || '' = ? AND {} LIMIT 1"
 )
 
-KEEPS_SOURCES: Final = "json_extract(j.submission, '$.keep_original')"
+# The text, not what it means: PostgreSQL refuses to read JSON with a \u0000 anywhere. No string in it has bare quotes.
+KEEPS_SOURCES: Final = """j.submission LIKE '%"keep_original":true%'"""
 
 
 _DROP: Final = (
@@ -107,7 +110,7 @@ class Leftovers(Queries):
         )
         if job is None:
             return None
-        with self._step():
+        with self._step(job[0]):
             is_more = self._remove_images(job[0], job[2], keeps_sources=bool(job[3])) or self._remove_places(job[0])
             if not is_more:
                 self._remove_job(job[0], job[1])
@@ -118,7 +121,7 @@ class Leftovers(Queries):
 
         Its files are noted as leftovers. IllegalTransitionError while it has not ended.
         """
-        with self._transaction():
+        with self._transaction(self._id(uid), Grip.VERB):
             row = self._row(
                 "SELECT j.id, j.fingerprint, i.n, i.state FROM job j JOIN place p ON p.job_id = j.id AND p.n = ?"
                 " JOIN image i ON i.job_id = j.id AND i.n = p.image_n WHERE j.uid = ? AND j.deleted_at IS NULL",
@@ -149,7 +152,7 @@ class Leftovers(Queries):
         """
         if not self._candidates(most):  # a look that locks nobody out
             return None
-        with self._transaction():
+        with self._alone():
             doomed: list[Leftover] = []
             for shelf, name, source, fingerprint in self._candidates(most):
                 if self._is_used(shelf, name, source, fingerprint):
@@ -187,7 +190,7 @@ class Leftovers(Queries):
         with self._transaction():
             before = int(self._rows("SELECT count(*) FROM stray")[0][0])
             self._many(
-                "INSERT OR IGNORE INTO stray (shelf, name, seen_at) VALUES (?, ?, ?)",
+                "INSERT INTO stray (shelf, name, seen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(shelf, name, now) for name in sorted(unknown)],
             )
             return int(self._rows("SELECT count(*) FROM stray")[0][0]) - before
@@ -197,8 +200,8 @@ class Leftovers(Queries):
         now = self._clock()
         with self._transaction():
             strays = self._touched(
-                "INSERT OR IGNORE INTO leftover (shelf, name, source_sha256, fingerprint)"
-                " SELECT shelf, name, '', '' FROM stray WHERE seen_at <= ?",
+                "INSERT INTO leftover (shelf, name, source_sha256, fingerprint)"
+                " SELECT shelf, name, '', '' FROM stray WHERE seen_at <= ? ON CONFLICT DO NOTHING",
                 (now - older_than_s,),
             )
             # A clock that was put back must not make a stray young for ever.
@@ -206,7 +209,9 @@ class Leftovers(Queries):
         return strays
 
     def _remove_images(self, job_id: int, fingerprint: str, *, keeps_sources: bool) -> bool:
-        last = self._row("SELECT max(n) FROM (SELECT n FROM image WHERE job_id = ? ORDER BY n LIMIT ?)", (job_id, STEP))
+        last = self._row(
+            "SELECT max(n) FROM (SELECT n FROM image WHERE job_id = ? ORDER BY n LIMIT ?) AS first", (job_id, STEP)
+        )
         if last is None or last[0] is None:
             return False
         self._touched(_NOTE_OUTPUTS, (fingerprint, job_id, last[0]))
@@ -235,7 +240,7 @@ class Leftovers(Queries):
         marks = ",".join("?" * len(busy))
         return self._rows(
             "SELECT shelf, name, source_sha256, fingerprint FROM leftover"
-            f" WHERE NOT is_going AND fingerprint NOT IN ({marks}) LIMIT ?",
+            f" WHERE NOT is_going AND fingerprint NOT IN ({marks}) ORDER BY shelf, name LIMIT ?",
             (*busy, most),
         )
 
@@ -254,11 +259,11 @@ class Leftovers(Queries):
             names += [keys.file_name(*row) for row in rows]
             self._touched("DELETE FROM output WHERE source_sha256 = ? AND fingerprint = ?", made)
         self._many(
-            "INSERT INTO leftover (shelf, name, source_sha256, fingerprint, is_going) VALUES (?, ?, ?, ?, 1)"
-            " ON CONFLICT (shelf, name) DO UPDATE SET is_going = 1",
+            "INSERT INTO leftover (shelf, name, source_sha256, fingerprint, is_going) VALUES (?, ?, ?, ?, true)"
+            " ON CONFLICT (shelf, name) DO UPDATE SET is_going = true",
             [(shelf, name, source, fingerprint) for name in names],
         )
-        if source and self._row(_USERS.format("1"), (source, source)) is None:
+        if source and self._row(_USERS.format("true"), (source, source)) is None:
             self._touched(
                 "DELETE FROM source WHERE sha256 = ? AND NOT EXISTS"
                 " (SELECT 1 FROM output WHERE source_sha256 = source.sha256)",

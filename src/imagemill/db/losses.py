@@ -20,7 +20,7 @@ _LOSE: Final = (
     f"UPDATE image SET state = '{target(Move.LOSE)}', attempts = 0, crashes = 0, next_attempt_at = 0,"
     " source_sha256 = NULL, source_bytes = NULL, output = NULL, output_bytes = NULL, ssim = NULL, seconds = NULL"
     f" WHERE state IN ({', '.join(repr(state.value) for state in origins(Move.LOSE))}) AND (job_id, n) IN"
-    " (SELECT i.job_id, i.n FROM temp.lost l CROSS JOIN image i"
+    " (SELECT i.job_id, i.n FROM lost l CROSS JOIN image i"
     " ON substr(i.source_sha256, 1, 12) = substr(l.source_sha256, 1, 12) AND i.source_sha256 = l.source_sha256"
     " JOIN job j ON j.id = i.job_id AND j.fingerprint = l.fingerprint)"
 )
@@ -72,15 +72,15 @@ class Losses(Jobs):
         One transaction. Jobs that had ended are open again: a callback that waits to tell their end is taken back, one
         that is told will be followed by another.
         """
-        with self._transaction():
+        with self._alone():
             self._touched(_LOST)
             self._many(
-                "INSERT OR IGNORE INTO temp.lost SELECT source_sha256, fingerprint FROM output WHERE key = ?",
+                "INSERT INTO lost SELECT source_sha256, fingerprint FROM output WHERE key = ? ON CONFLICT DO NOTHING",
                 ((name.partition(".")[0],) for name in names),
             )
             images = self._touched(_LOSE)
-            self._touched("DELETE FROM output WHERE (source_sha256, fingerprint) IN (SELECT * FROM temp.lost)")
+            self._touched("DELETE FROM output WHERE (source_sha256, fingerprint) IN (SELECT * FROM lost)")
             for (job_id,) in self._rows(_REOPEN):
                 self._take_back_untold(job_id)
-            self._touched("DROP TABLE temp.lost")
+            self._touched("DROP TABLE lost")
         return images

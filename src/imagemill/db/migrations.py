@@ -10,14 +10,20 @@ of every cell. Times are seconds since 1970, UTC.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from imagemill.core.errors import StartError
+from imagemill.db.tally import TALLY_ON_POSTGRES
 
 if TYPE_CHECKING:
-    import peewee
+    from imagemill.db.dialect import Dialect
 
-STEPS: tuple[tuple[str, ...], ...] = (
+Statements: TypeAlias = tuple[str | tuple[tuple[str, ...], tuple[str, ...]], ...]
+"""A step: a statement for every database, or a pair of lists: SQLite's, and PostgreSQL's."""
+
+_SCHEMA: Final = "imagemill schema"
+
+STEPS: tuple[Statements, ...] = (
     (
         """CREATE TABLE job (
             id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
@@ -79,6 +85,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE leftover (
             shelf TEXT NOT NULL, name TEXT NOT NULL, source_sha256 TEXT NOT NULL, fingerprint TEXT NOT NULL,
             is_going INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (shelf, name)) WITHOUT ROWID""",
+        # SQLite has no truths but numbers.
+        (
+            (),
+            (
+                "ALTER TABLE leftover ALTER is_going DROP DEFAULT, ALTER is_going TYPE BOOLEAN USING is_going <> 0",
+                "ALTER TABLE leftover ALTER is_going SET DEFAULT FALSE",
+            ),
+        ),
         "CREATE INDEX leftover_going ON leftover (shelf, name) WHERE is_going",
         # Files that no row speaks of, and since when that is known.
         """CREATE TABLE stray (
@@ -113,15 +127,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
             job_id INTEGER PRIMARY KEY, pending INTEGER NOT NULL DEFAULT 0, running INTEGER NOT NULL DEFAULT 0,
             done INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,
             source_bytes INTEGER NOT NULL DEFAULT 0, output_bytes INTEGER NOT NULL DEFAULT 0)""",
-        """INSERT INTO tally SELECT job.id, coalesce(sum(i.places * (i.state = 'pending')), 0),
+        (
+            (
+                """INSERT INTO tally SELECT job.id, coalesce(sum(i.places * (i.state = 'pending')), 0),
             coalesce(sum(i.places * (i.state = 'running')), 0), coalesce(sum(i.places * (i.state = 'done')), 0),
             coalesce(sum(i.places * (i.state = 'failed')), 0), coalesce(sum(i.places * (i.state = 'cancelled')), 0),
             coalesce(sum(i.places * i.source_bytes), 0), coalesce(sum(i.places * i.output_bytes), 0)
             FROM job LEFT JOIN image i ON i.job_id = job.id GROUP BY job.id""",
-        """CREATE TRIGGER job_begins AFTER INSERT ON job BEGIN
+                """CREATE TRIGGER job_begins AFTER INSERT ON job BEGIN
             INSERT INTO tally (job_id, pending) VALUES (new.id, new.places); END""",
-        "CREATE TRIGGER job_goes AFTER DELETE ON job BEGIN DELETE FROM tally WHERE job_id = old.id; END",
-        """CREATE TRIGGER image_moves AFTER UPDATE OF state, source_bytes, output_bytes ON image BEGIN
+                "CREATE TRIGGER job_goes AFTER DELETE ON job BEGIN DELETE FROM tally WHERE job_id = old.id; END",
+                """CREATE TRIGGER image_moves AFTER UPDATE OF state, source_bytes, output_bytes ON image BEGIN
             UPDATE tally SET
                 pending = pending + new.places * ((new.state = 'pending') - (old.state = 'pending')),
                 running = running + new.places * ((new.state = 'running') - (old.state = 'running')),
@@ -133,6 +149,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
                 output_bytes = output_bytes
                     + new.places * (coalesce(new.output_bytes, 0) - coalesce(old.output_bytes, 0))
             WHERE job_id = new.job_id; END""",
+            ),
+            TALLY_ON_POSTGRES,
+        ),
         # The index that was summed, without what was summed.
         "DROP INDEX image_tally",
         "CREATE INDEX image_state ON image (job_id, state)",
@@ -164,10 +183,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def migrate(database: peewee.Database, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+def migrate(dialect: Dialect, steps: tuple[Statements, ...] = STEPS) -> None:
     """Bring the schema to the newest version; refuse one that is newer than this program (StartError)."""
-    database.execute_sql("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL)")
-    version = schema_version(database)
+    with dialect.transaction():
+        dialect.alone_with(_SCHEMA)
+        dialect.define("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL)")
+    version = schema_version(dialect)
     if version > len(steps):
         message = (
             f"the database has schema {version}, this program knows {len(steps)}:"
@@ -175,16 +196,20 @@ def migrate(database: peewee.Database, steps: tuple[tuple[str, ...], ...] = STEP
         )
         raise StartError(message)
     for number, statements in enumerate(steps[version:], version + 1):
-        _apply(database, number, statements)
+        _apply(dialect, number, statements)
 
 
-def schema_version(database: peewee.Database) -> int:
+def schema_version(dialect: Dialect) -> int:
     """Return the number of steps applied."""
-    return int(database.execute_sql("SELECT coalesce(max(version), 0) FROM migration").fetchone()[0])
+    return int(dialect.rows("SELECT coalesce(max(version), 0) FROM migration")[0][0])
 
 
-def _apply(database: peewee.Database, number: int, statements: tuple[str, ...]) -> None:
-    with database.atomic():
+def _apply(dialect: Dialect, number: int, statements: Statements) -> None:
+    with dialect.transaction():
+        dialect.alone_with(_SCHEMA)
+        if schema_version(dialect) >= number:
+            return  # another machine was faster
         for statement in statements:
-            database.execute_sql(statement)
-        database.execute_sql("INSERT INTO migration VALUES (?, ?)", (number, time.time()))
+            for sql in (statement,) if isinstance(statement, str) else statement[dialect.is_shared]:
+                dialect.define(sql)
+        dialect.touched("INSERT INTO migration VALUES (?, ?)", (number, time.time()))

@@ -17,7 +17,7 @@ class Pauses(Queries):
     def pause_all(self) -> None:
         """Begin no further image of any job until `resume_all`; what is in hand may end."""
         with self._durable():
-            self._touched("INSERT OR IGNORE INTO pause (id, paused_at) VALUES (1, ?)", (self._clock(),))
+            self._touched("INSERT INTO pause (id, paused_at) VALUES (1, ?) ON CONFLICT DO NOTHING", (self._clock(),))
 
     def resume_all(self) -> None:
         """Let all jobs go on that are not paused themselves."""
@@ -35,4 +35,4 @@ class Pauses(Queries):
             "SELECT count(*), coalesce(sum(pending), 0), coalesce(sum(running), 0) FROM job"
             " JOIN tally ON tally.job_id = job.id WHERE finished_at IS NULL"
         )[0]
-        return jobs, waiting, running
+        return jobs, int(waiting), int(running)

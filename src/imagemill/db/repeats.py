@@ -47,9 +47,12 @@ class Repeats(Queries):
 
     def _keep_key(self, key: Key, job_uid: str) -> None:
         """Keep a key with its job, inside the job's transaction; KeyTaken ends that when a twin was faster."""
+        self._dialect.alone_with(f"key {key.owner} {key.name}")
         if self.job_of_key(key) is not None:
             raise KeyTaken
         self._touched(
-            "INSERT OR REPLACE INTO request_key (owner, name, content, job_uid, expires_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO request_key (owner, name, content, job_uid, expires_at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (owner, name) DO UPDATE SET content = excluded.content, job_uid = excluded.job_uid,"
+            " expires_at = excluded.expires_at",
             (key.owner, key.name, key.content, job_uid, key.expires_at),
         )

@@ -38,8 +38,9 @@ class Savings(Queries):
         rows = self._rows(
             f"SELECT CASE {spans} END AS span, count(*), sum(done), sum(source_bytes), sum(output_bytes)"
             " FROM job JOIN tally ON tally.job_id = job.id"
-            " WHERE deleted_at IS NULL AND created_at >= ? AND created_at < ? AND (? IS NULL OR owner = ?) GROUP BY 1",
-            (*bounds[1:], bounds[0], bounds[-1], owner, owner),
+            " WHERE deleted_at IS NULL AND created_at >= ? AND created_at < ? AND owner = coalesce(?, owner)"
+            " GROUP BY 1",
+            (*bounds[1:], bounds[0], bounds[-1], owner),
         )
         found = {row[0]: Saving(*row[1:]) for row in rows}
         return [found.get(n, Saving()) for n in range(len(bounds) - 1)]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import peewee
 
 from imagemill.core.keys import host_number, host_of
 from imagemill.db.database import translated
+from imagemill.db.drivers import hidden
+
+with hidden():
+    import peewee
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +33,7 @@ class Staging:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.places = 0
+        self.places = self.images = 0
         self._pending: list[tuple[int, int, int, str, int]] = []
         self._serials: list[tuple[int, str]] = []
         pragmas = {"journal_mode": "off", "synchronous": "off", "cache_size": -8_000, "temp_store": "file"}
@@ -86,6 +89,8 @@ class Staging:
                 "CREATE TABLE ranked AS SELECT n, first_value(n) OVER (PARTITION BY url ORDER BY n) AS image_n,"
                 " count(*) OVER (PARTITION BY url) AS places FROM place"
             )
+            counted = self._database.execute_sql("SELECT count(*) FROM ranked WHERE n = image_n")
+            ((self.images,),) = counted.fetchall()
         self.close()
 
     def close(self) -> None:

@@ -36,9 +36,10 @@ class Validators(Queries):
 
     def _remember(self, answers: Iterable[tuple[str, str, str]]) -> None:
         """Take note of (URL, validator, SHA-256); what was known is replaced, or forgotten where no validator came."""
-        given = list(answers)
+        given = sorted(answers)  # in one order, so that no two writers wait for each other
         self._many(
-            "INSERT OR REPLACE INTO fetched (url, validator, sha256) VALUES (?, ?, ?)",
+            "INSERT INTO fetched (url, validator, sha256) VALUES (?, ?, ?) ON CONFLICT (url) DO UPDATE"
+            " SET id = excluded.id, validator = excluded.validator, sha256 = excluded.sha256",
             [(url_key(url), validator, bytes.fromhex(sha256)) for url, validator, sha256 in given if validator],
         )
         self._many(

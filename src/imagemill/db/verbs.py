@@ -55,7 +55,7 @@ class Verbs(Jobs):
 
     def cancel_job(self, uid: str, owner: str | None = None) -> int | None:
         """End a job: what waits is not begun, what runs is not recorded. Return the callback that is due."""
-        with self._durable():
+        with self._durable(self._id(uid)):
             job_id = self._permitted(uid, owner, Verb.CANCEL)
             self._touched(
                 "UPDATE job SET cancelled_at = ? WHERE id = ? AND finished_at IS NULL AND cancelled_at IS NULL",
@@ -72,7 +72,7 @@ class Verbs(Jobs):
 
     def pause_job(self, uid: str, owner: str | None = None) -> None:
         """Begin no further image of a job until it is resumed; what is in hand may end."""
-        with self._durable():
+        with self._durable(self._id(uid)):
             job_id = self._permitted(uid, owner, Verb.PAUSE)
             self._touched(
                 "UPDATE job SET paused_at = ? WHERE id = ? AND finished_at IS NULL AND paused_at IS NULL",
@@ -81,7 +81,7 @@ class Verbs(Jobs):
 
     def resume_job(self, uid: str, owner: str | None = None) -> Accepted:
         """Let a job go on; return what the queue needs to know of it."""
-        with self._durable():
+        with self._durable(self._id(uid)):
             job_id = self._permitted(uid, owner, Verb.RESUME)
             self._touched("UPDATE job SET paused_at = NULL WHERE id = ? AND paused_at IS NOT NULL", (job_id,))
             return self._accepted(job_id)
@@ -94,12 +94,12 @@ class Verbs(Jobs):
         Their attempts and crashes count anew. A job that had ended is open again: a callback that waits to tell its
         end is taken back, one that is told will be followed by another.
         """
-        with self._durable():
+        with self._durable(self._id(uid)):
             job_id = self._permitted(uid, owner, Verb.RETRY)
             wanted = None if images is None else self._images_of(uid, job_id, images)
             n = self._retry_step(job_id, 0, wanted, cause)
         while n is not None:
-            with self._step():
+            with self._step(job_id):
                 n = self._retry_step(job_id, n, wanted, cause)
         return self._accepted(job_id)
 
@@ -110,7 +110,7 @@ class Verbs(Jobs):
         not recorded.
         """
         now = self._clock()
-        with self._durable():
+        with self._durable(self._id(uid)):
             job_id = self._permitted(uid, owner, Verb.DELETE)
             self._touched(
                 "UPDATE job SET deleted_at = ?, cancelled_at = coalesce(cancelled_at, ?),"
@@ -142,7 +142,7 @@ class Verbs(Jobs):
     def _cancel_images(self, job_id: int) -> int | None:
         """Cancel the rest of a job in steps, unless somebody retries it meanwhile; return the callback that is due."""
         while self._row(f"SELECT 1 FROM job WHERE id = ? AND cancelled_at IS NOT NULL AND {IS_OPEN}", (job_id,)):
-            with self._step():
+            with self._step(job_id):
                 due = self._cancel_step(job_id)
             if due is not None:
                 return due

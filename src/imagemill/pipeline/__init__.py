@@ -139,15 +139,17 @@ class Pipeline:
     def recover(self, *, at_start: bool = False) -> list[Step]:
         """Pick up what was interrupted: leases, ends of jobs, callbacks, work.
 
-        At the start nobody else holds anything (the data folder is locked), so every lease is given back, the spool
-        is emptied, and what the power may have taken is looked for; later only leases that have run out are. A wall
-        clock that was put back is noticed by what would wait longer than anything may.
+        At the start this machine holds nothing (the data folder is locked), so every lease of its own is given back,
+        the spool is emptied, and what the power may have taken is looked for; leases that have run out are always. A
+        wall clock that was put back is noticed by what would wait longer than anything may.
         """
         store = self._parts.store
         if at_start:
-            store.release_deliveries()
+            self._parts.leases.release()
+            if not store.is_shared:
+                store.release_deliveries()
             self._forget_strays()
-        store.release_leases(before=None if at_start else self._parts.clock())
+        store.release_leases(before=self._parts.clock())
         store.forget_keys()
         store.forget_fetched(self._parts.settings.fetch.remember_urls)
         if at_start and not self._parts.storage.is_durable:

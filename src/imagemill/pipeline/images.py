@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import secrets
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -53,7 +52,7 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
         return None, []
     if parts.room.shortage() or parts.outage.trouble():
         return None, [Work(job_id, delay_s=PAUSE_S)]
-    token, shares = secrets.token_hex(8), 2 * parts.settings.threads
+    token, shares = parts.leases.token(), 2 * parts.settings.threads
     with parts.hosts.choosing() as open_to:
         doors = _doors(open_to)
         taken = parts.store.claim_images(

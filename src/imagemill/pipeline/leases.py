@@ -8,6 +8,7 @@ a lease that is prolonged for ever cannot be.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -29,8 +30,10 @@ HEARTBEAT_S: Final = 15.0
 class Leases:
     """The claims in this process's hands. `start` and `stop` are the appliance's; `beat` is what the thread does."""
 
-    def __init__(self, store: Store, *, every_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
+    def __init__(self, store: Store, *, node: str = "", every_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
+        """Name this machine where others work on the same database: its tokens begin so."""
         self.lease_s = lease_s
+        self._node = node
         self._store = store
         self._every_s = every_s
         self._held: dict[str, Claim] = {}
@@ -47,6 +50,14 @@ class Leases:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+
+    def token(self) -> str:
+        """Return a token that no claim has."""
+        return self._node + secrets.token_hex(8)
+
+    def release(self) -> None:
+        """Give back all that this machine has or had: at the start, and at the end."""
+        self._store.release_leases(of=self._node)
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:

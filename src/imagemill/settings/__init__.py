@@ -9,6 +9,7 @@ from imagemill.settings.loading import Loaded, load
 from imagemill.settings.sections import (
     CallbackSettings,
     CompatSettings,
+    DatabaseSettings,
     DraftSettings,
     EstimateSettings,
     FetchSettings,
@@ -21,6 +22,7 @@ from imagemill.settings.sections import (
 __all__ = [
     "CallbackSettings",
     "CompatSettings",
+    "DatabaseSettings",
     "Described",
     "DraftSettings",
     "EstimateSettings",

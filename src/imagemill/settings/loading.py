@@ -30,7 +30,7 @@ RESERVED: Final = frozenset({CONFIG_NAME, DEBUG_NAME})
 
 _APP: Final = "imagemill"
 _BOOLEANS: Final = dict.fromkeys(("yes", "on", "true", "1"), True) | dict.fromkeys(("no", "off", "false", "0"), False)
-_QUERY: Final = re.compile(r"(https?://[^\s?#'\"]*)\?[^\s#'\"]+")
+_QUERY: Final = re.compile(r"((?:https?|postgres(?:ql)?|rediss?)://[^\s?#'\"]*)\?[^\s#'\"]+")
 _USERINFO: Final = re.compile(r"(?<=//)([^/@\s:]*):[^/@\s]*(?=@)")
 
 

@@ -43,6 +43,16 @@ Where = Annotated[
 """A folder of this machine, or a bucket and what its keys begin with."""
 
 
+Server = Annotated[
+    str,
+    Meta(
+        pattern=r"^postgres(ql)?://[^\s/?#]+/[^\s/?#]+(\?\S*)?$",
+        extra={"accepts": "postgresql://user:password@host/name"},
+    ),
+]
+"""A database of a PostgreSQL server, as psql takes it."""
+
+
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `fetch`: downloading sources."""
 
@@ -168,6 +178,15 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
         return self.url is not None and self.url.startswith("s3://")
 
 
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `database`: where what is known lives."""
+
+    url: Annotated[
+        Server | None, Meta(description="PostgreSQL database, instead of imagemill.db in the data folder")
+    ] = None
+    connections: Annotated[int, Meta(ge=2, le=256, description="connections to it at a time, further ones wait")] = 8
+
+
 class CompatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `compat`: clients of old services."""
 
@@ -272,6 +291,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     estimate: EstimateSettings = EstimateSettings()
     draft: DraftSettings = DraftSettings()
     storage: StorageSettings = StorageSettings()
+    database: DatabaseSettings = DatabaseSettings()
     compat: CompatSettings = CompatSettings()
 
     @property

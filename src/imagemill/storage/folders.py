@@ -68,6 +68,11 @@ class Folders(msgspec.Struct, frozen=True):
         """Held by the one appliance that uses this folder."""
         return self.root / "lock"
 
+    @property
+    def node(self) -> Path:
+        """What this machine is called among others."""
+        return self.root / "node"
+
     def written(self) -> tuple[Path, ...]:
         """Return the folders that grow: each may be a disk of its own."""
         return self.root, self.sheets, self.uploads, self.sources, self.spool, self.drafts

@@ -1,0 +1,28 @@
+"""peewee without the drivers of servers: it imports every one it finds, and psycopg alone takes 19 MB and 0.1 s.
+
+`imagemill run` and an appliance on SQLite start without it; db/postgres.py loads it when a server is asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SERVERS: Final = ("psycopg", "psycopg2")
+
+
+@contextmanager
+def hidden(names: tuple[str, ...] = _SERVERS) -> Iterator[None]:
+    """Let imports of some modules fail in a block, where they are not loaded yet."""
+    absent = [name for name in names if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment] # how Python is told that there is none
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

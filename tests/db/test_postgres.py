@@ -1,0 +1,204 @@
+"""What only a server does: it goes away and comes back, has its own time, few connections, and many who wait."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagemill.core.errors import StartError
+from imagemill.core.job import Submission
+from imagemill.db import Key, KeyTaken, Store, StoreError, open_database, open_store
+from imagemill.db.dialect import Grip
+from imagemill.db.postgres import Postgres, _driver, _spoken
+from imagemill.db.soundness import inspect, newest_at
+from imagemill.settings import DatabaseSettings
+from tests.appliance_process import until
+from tests.cli.children import imagemill
+from tests.db.test_images import together
+from tests.postgres_server import PostgresServer, needs_postgres
+from tests.seeds import Clock, Seeds, done, failed
+
+pytestmark = needs_postgres
+
+
+@pytest.fixture
+def on() -> str:
+    return "postgres"
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[PostgresServer]:
+    """A server that may go away."""
+    with PostgresServer() as server:
+        yield server
+
+
+def in_background(call: Any) -> threading.Thread:  # noqa: ANN401
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    return thread
+
+
+def waiting(store: Store) -> int:
+    """Return how many wait for a lock."""
+    return int(store._rows("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")[0][0])
+
+
+def test_a_server_that_was_away_is_found_again(own: PostgresServer, tmp_path: Path) -> None:
+    store = Store(open_database(own.make_database()), Clock())
+    seeds = Seeds(store, tmp_path, Clock())
+    claim = seeds.claim(seeds.images(2))
+    store.pause_all()  # is on the disk, and with it what was before
+    with own.outage():
+        for _ in range(2):
+            with pytest.raises(StoreError) as caught:
+                store.record_images(claim, [done(claim, 1)])
+            assert "try again" in caught.value.detail
+        with pytest.raises(StoreError):
+            seeds.images(1)
+    store.record_images(claim, [done(claim, 1), failed(2)])
+    assert [image.state for image in store.images(claim.job_uid, None, 9, None)[0]] == ["done", "failed"]
+    store.close()
+
+
+def test_a_connection_that_breaks_in_a_transaction_leaves_nothing_half(store: Store, seeds: Seeds) -> None:
+    claim = seeds.claim(seeds.images(2))
+
+    def break_off() -> None:
+        with store._transaction(claim.job_id):
+            store._touched("UPDATE image SET state = 'failed'")
+            store._rows("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StoreError):
+        break_off()
+    store.record_images(claim, [done(claim, 1)])
+    assert [image.state for image in store.images(claim.job_uid, None, 9, None)[0]] == ["done", "running"]
+
+
+def test_its_time_is_ours(postgres: PostgresServer) -> None:
+    server = open_database(postgres.make_database())
+    assert abs(server.now() - time.time()) < 5
+    before = server.now()
+    until(lambda: server.now() > before, 5, "time goes on")
+    server.close()
+
+
+def test_many_threads_share_few_connections(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.make_database()
+    server = open_database(url, 2)
+    store = Store(server, Clock())
+    job = Seeds(store, tmp_path, Clock()).images(40)
+    used = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'"
+
+    def work() -> int:
+        while claim := store.claim_images(job.id, most=2, shares=1, token=threading.current_thread().name, lease_s=9):
+            store.record_images(claim, [done(claim, image.n) for image in claim.images])
+        return int(store._rows(used)[0][0])
+
+    assert set(together(*[work] * 6)) <= {1, 2}
+    assert store.job(job.uid).counts.done == 40
+    store.close()
+
+
+def test_claims_pass_over_images_that_others_are_about_to_take(store: Store, seeds: Seeds) -> None:
+    job = seeds.images(6)
+    seeds.claim(job, 1)
+    with store._transaction(job.id, Grip.CLAIM):
+        store._rows("SELECT n FROM image WHERE job_id = ? AND n < 5 FOR UPDATE", (job.id,))
+        found: list[list[int]] = []
+        thread = in_background(lambda: found.append([image.n for image in seeds.claim(job).images]))
+        thread.join(10)
+    assert found == [[5, 6]]
+
+
+def test_who_must_be_alone_waits_for_who_holds_a_job_and_keeps_others_out(store: Store, seeds: Seeds) -> None:
+    job = seeds.images(2)
+    order: list[str] = []
+
+    def alone() -> None:
+        with store._alone():
+            order.append("alone")
+
+    def claim() -> None:
+        seeds.claim(job)
+        order.append("claim")
+
+    with store._transaction(job.id):
+        first = in_background(alone)
+        until(lambda: waiting(store) == 1, 10, "it waits")
+        second = in_background(claim)
+        until(lambda: waiting(store) == 2, 10, "the claim waits behind it")
+        order.append("held")
+    for thread in (first, second):
+        thread.join(10)
+    assert order == ["held", "alone", "claim"]
+
+
+def test_of_twins_on_two_machines_one_is_accepted(store: Store, seeds: Seeds) -> None:
+    key = Key(owner="shop", name="monday", content="a sheet", expires_at=seeds.clock() + 60)
+    sheets = [(seeds.new(asked=Submission()), seeds.staged([["http://a/1"]])) for _ in range(4)]
+
+    def accept(number: int) -> bool:
+        try:
+            store.accept_job(*sheets[number], key)
+        except KeyTaken:
+            return False
+        return True
+
+    assert together(*[lambda n=n: accept(n) for n in range(4)]).count(True) == 1
+    assert len(store.known_uids()) == 1
+
+
+def test_a_text_may_have_what_a_server_has_no_place_for(store: Store) -> None:
+    store.add_token("shop", "secret", scopes=frozenset({"read"}), owner="a\0b")
+    caller = store.caller("secret")
+    assert caller is not None
+    assert caller.owner == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_words_that_only_sqlite_has_are_replaced() -> None:
+    assert _spoken("a CROSS JOIN b WHERE x IN () AND y NOT IN () AND z LIKE '%' AND w = ?") == (
+        "a JOIN b WHERE false AND true AND z LIKE '%%' AND w = %s"
+    )
+
+
+def test_without_a_driver_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = builtins.__import__
+
+    def absent(name: str, *rest: Any) -> object:  # noqa: ANN401
+        if name == "psycopg":
+            raise ImportError
+        return load(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    _driver.cache_clear()
+    with pytest.raises(StartError, match="imagemill\\[shared\\]"):
+        Postgres("postgresql://nowhere/x", 1)
+
+
+def test_a_server_that_is_not_there_is_named_at_the_start(own: PostgresServer, tmp_path: Path) -> None:
+    url = own.url("nothing")
+    with pytest.raises(StartError, match=r"database\.url cannot be reached: .*does not exist"):
+        open_store(DatabaseSettings(url=url), tmp_path / "none")
+
+
+def test_a_server_is_looked_at_without_a_change(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.make_database()
+    assert (inspect(url).is_newer, newest_at(url)) == (False, None)
+    store = Store(open_database(url), Clock())
+    assert newest_at(url) is None
+    Seeds(store, tmp_path, Clock(5.0)).images(1)
+    store._touched("INSERT INTO migration VALUES (999, 0)")
+    assert (inspect(url).is_newer, newest_at(url)) == (True, 5.0)
+    store.close()
+
+
+def test_a_server_is_backed_up_by_its_own_means(postgres: PostgresServer, tmp_path: Path) -> None:
+    code, _, told = imagemill(tmp_path, "backup", "copy.zip", database_url=postgres.url("any"))
+    assert (code, "pg_dump" in told) == (1, True)

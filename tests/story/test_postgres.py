@@ -1,0 +1,59 @@
+"""The real appliance on a real PostgreSQL: killed at random, and left alone by its database for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.appliance_process import ApplianceProcess, needs_proc, until
+from tests.cli.children import imagemill
+from tests.origin_nginx import needs_nginx
+from tests.places import needs_shared
+from tests.postgres_server import PostgresServer, needs_postgres
+from tests.story.conftest import Shop
+from tests.story.kills import survives
+from tests.story.ledger import pairs
+
+pytestmark = [needs_shared, needs_nginx, needs_proc, needs_postgres, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that may go away, and flushes as one should."""
+    with PostgresServer(fsync="on") as server:
+        yield server
+
+
+@pytest.mark.timeout(180)
+def test_kills_leave_the_output_as_it_would_have_been(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:
+    survives(shop, shop.part, tmp_path, 2, settings={"database_url": server.make_database()})
+    assert not (tmp_path / "data" / "imagemill.db").exists()
+
+
+@pytest.mark.timeout(180)
+def test_while_it_is_down_work_pauses_and_then_goes_on(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"database_url": server.make_database(), "fetch_retries": 0}
+    with ApplianceProcess(tmp_path / "data", settings) as appliance:
+        job = appliance.submit(shop.part)
+        until(lambda: appliance.job(job)["counts"]["done"] > 20, 60, "some are done")
+        with server.outage():
+            until(lambda: not appliance.get("/readyz").is_success, 30, "it is found down")
+            refused = appliance.post_sheet(shop.part)
+            assert (refused.status_code, refused.headers.get("retry-after") is not None) == (503, True)
+            code, told, _ = imagemill(tmp_path, "doctor", **settings)
+            assert (code, "pg_hba.conf" in told) == (1, True)
+        until(lambda: appliance.get("/readyz").is_success, 30, "it is found up")
+        before = appliance.job(job)["counts"]["done"]
+        until(lambda: appliance.job(job)["counts"]["done"] > before, 60, "work goes on")
+        # A claim whose commit was not heard of is nobody's until its lease ends, or this machine starts again.
+        appliance.kill()
+        appliance.launch()
+        appliance.ready()
+        # No attempt was counted: with no retries, one would have been the last.
+        assert appliance.finished(job, 60)["state"] == "completed"
+        shop.assert_undisturbed(shop.part, appliance.output(job))
+        assert len(pairs(shop.part, appliance.output(job))) == appliance.job(job)["counts"]["images"]
+        assert imagemill(tmp_path, "token", "list", **settings)[1].startswith("first-")
