@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from imagemill.core.errors import NotFoundError, RequestError
+from imagemill.core.errors import NoRoomError, NotFoundError, RequestError
 from imagemill.core.job import Submission
 from imagemill.core.sheet import Fault, ShownRow
 from imagemill.pipeline import Draft, Sweep
 from imagemill.settings import DraftSettings
 from tests.pipeline.seams import Mill
-from tests.pipeline.test_intake import FAULTY, SHEET
+from tests.pipeline.test_intake import FAULTY, SHEET, URL
 
 BILD = "Nr;Bild\n1;http://a/1.jpg\n2;http://a/1.jpg\n3;\n"
 
@@ -147,3 +147,37 @@ def test_a_draft_outlives_a_restart(mill: Mill) -> None:
     mill.with_parts()
     mill.pipeline.recover(at_start=True)
     assert mill.pipeline.drafts.look(draft.id, "shop").counts.images == 3
+
+
+def test_an_estimate_needs_no_second_reading(mill: Mill) -> None:
+    draft = checked(mill, mill.sheet(*mill.urls(30), *mill.urls(30)))
+    kept = mill.pipeline.drafts.find(draft.id, "shop")
+    kept.sheet.unlink()
+    found = mill.pipeline.estimate_draft(kept, Submission(), lambda: False)
+    assert found is not None
+    assert (found.images, found.unique_images, found.sampled, len(draft.pictures)) == (60, 30, 8, 12)
+    assert found.bytes_out_estimate
+    assert mill.files() == []
+    mill.receiver.refused = {URL}
+    with pytest.raises(RequestError):
+        mill.pipeline.estimate_draft(kept, Submission(callback_url=URL), lambda: False)
+
+
+def test_what_a_draft_was_not_checked_for_is_not_known(mill: Mill) -> None:
+    drafts, other = mill.pipeline.drafts, Submission(image_column="Images")
+    good, faulty = (drafts.find(checked(mill, sheet).id, "shop") for sheet in (SHEET, FAULTY))
+    assert mill.pipeline.estimate_draft(good, other, lambda: False) is None
+    assert mill.pipeline.estimate_draft(faulty, Submission(), lambda: False) is None
+    mill.pipeline.look(good.folder.name, "shop", "Images")
+    again = drafts.find(good.folder.name, "shop")
+    assert mill.pipeline.estimate_draft(again, other, lambda: False) is not None
+
+
+def test_a_draft_is_checked_again_as_one_of_so_many_uploads(mill: Mill) -> None:
+    draft = checked(mill, SHEET)
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, max_uploads=1))
+    upload = mill.pipeline.intake()
+    with pytest.raises(NoRoomError):
+        mill.pipeline.look(draft.id, "shop", None)
+    upload.discard()
+    assert mill.pipeline.look(draft.id, "shop", None).counts.images == 3

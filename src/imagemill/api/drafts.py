@@ -49,14 +49,14 @@ async def create_draft(request: Request[Caller, None, State], parts: GivenParts)
     "/drafts/{draft_id:uuid}",
     summary="Check a draft again",
     description="With another column of links, where the sheet's own was not recognised, or is not meant.",
-    responses=refusals(401, 403, 422, not_found=_NO_DRAFT),
+    responses=refusals(401, 403, 422, 503, not_found=_NO_DRAFT),
     opt={NEEDS: "submit"},
     tags=["drafts"],
     sync_to_thread=True,
 )
 def show_draft(parts: GivenParts, caller: GivenCaller, draft_id: FromPath[UUID], image_column: Column = None) -> Draft:
     """Check again."""
-    return parts.pipeline.drafts.look(str(draft_id), caller.sees_only, image_column or None)
+    return parts.pipeline.look(str(draft_id), caller.sees_only, image_column or None)
 
 
 @delete(

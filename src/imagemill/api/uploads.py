@@ -20,7 +20,7 @@ from imagemill.api.form import OVERHEAD_BYTES, ImagesForm, UploadForm, json_too_
 from imagemill.api.parts import Parts
 from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.estimate import Estimate
-from imagemill.core.job import JobKind
+from imagemill.core.job import JobKind, Submission
 from imagemill.core.sheet import SheetError
 from imagemill.db import Caller
 from imagemill.pipeline import Accepted, Draft, ImageIntake, Intake, Kept, Repeat, batched, images_sheet
@@ -130,8 +130,12 @@ def boundary_of(request: Request[Caller, None, State]) -> str | None:
     return options.get("boundary") or None if kind == "multipart/form-data" else None
 
 
+def _asked(parts: Parts, form: Form) -> Submission:
+    return submission(parts.settings, form.fields, form.errors)
+
+
 def _accepted(parts: Parts, form: Form, owner: str, key: str | None, intake: Intake) -> Accepted:
-    asked = submission(parts.settings, form.fields, form.errors)
+    asked = _asked(parts, form)
     repeat = Repeat(key, digest(form.fields)) if key else None
     return intake.accept(asked, owner=owner, filename=form.filename or "", repeat=repeat)
 
@@ -166,19 +170,39 @@ async def _events(
 
 async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -> Estimate:
     """Receive a form, or JSON, and say what it would cost; for who leaves meanwhile nothing more is fetched."""
-    gone = threading.Event()
 
     async def estimate(upload: Upload[Intake], form: Form) -> Estimate:
-        watcher = asyncio.create_task(_watch(request, gone))
-        try:
-            return await upload.finish(
-                lambda intake: intake.estimate(submission(parts.settings, form.fields, form.errors), gone.is_set)
-            )
-        finally:
-            gone.set()
-            watcher.cancel()
+        return await _while_wanted(
+            request, lambda is_gone: upload.finish(lambda intake: intake.estimate(_asked(parts, form), is_gone))
+        )
 
-    return await _received(request, parts, parts.pipeline.survey, estimate)
+    if request.content_type[0] != "application/json":
+        return await _received(request, parts, parts.pipeline.survey, estimate)
+    document, draft = await _document(request, parts)
+    if draft and (found := await _estimated(request, parts, document, draft)):
+        return found
+    return await _taken_in(parts, document, draft, parts.pipeline.survey, estimate)
+
+
+async def _estimated(
+    request: Request[Caller, None, State], parts: Parts, document: Document, draft: Kept
+) -> Estimate | None:
+    """Say what a draft would cost from what is known of it already, where that is enough."""
+    asked = _asked(parts, document)
+    return await _while_wanted(
+        request, lambda is_gone: asyncio.to_thread(parts.pipeline.estimate_draft, draft, asked, is_gone)
+    )
+
+
+async def _while_wanted(request: Request[Caller, None, State], call: Callable[[Callable[[], bool]], Awaitable[T]]) -> T:
+    """Return what `call` returns, which is told whether the client is still there."""
+    gone = threading.Event()
+    watcher = asyncio.create_task(_watch(request, gone))
+    try:
+        return await call(gone.is_set)
+    finally:
+        gone.set()
+        watcher.cancel()
 
 
 async def check_upload(request: Request[Caller, None, State], parts: Parts) -> Draft:
@@ -186,8 +210,7 @@ async def check_upload(request: Request[Caller, None, State], parts: Parts) -> D
 
     async def check(upload: Upload[Intake], form: Form) -> Draft:
         def keep(intake: Intake) -> Draft:
-            column = submission(parts.settings, form.fields, form.errors).image_column
-            filename = form.filename or ""
+            column, filename = _asked(parts, form).image_column, form.filename or ""
             return intake.draft(parts.pipeline.drafts, column, owner=request.user.owner, filename=filename)
 
         return await upload.finish(keep)
@@ -209,7 +232,7 @@ async def _received(
 ) -> T:
     """Feed what comes to an intake, and return what `finish` makes of both."""
     if request.content_type[0] == "application/json":
-        return await _document(request, parts, begin, finish)
+        return await _taken_in(parts, *await _document(request, parts), begin, finish)
     if boundary := boundary_of(request):
         form = UploadForm(boundary, parts.settings.max_upload_bytes)
         return await receive_sheet(request, parts, form, begin, finish)
@@ -238,15 +261,20 @@ async def receive_sheet(
         await upload.discard()
 
 
-async def _document(
-    request: Request[Caller, None, State],
+async def _document(request: Request[Caller, None, State], parts: Parts) -> tuple[Document, Kept | None]:
+    """Receive a JSON object, and find the draft that it names."""
+    asked = Document(await _whole(request, parts))
+    return asked, await asyncio.to_thread(_draft_of, parts, asked, request.user.sees_only)
+
+
+async def _taken_in(
     parts: Parts,
+    asked: Document,
+    draft: Kept | None,
     begin: Begin,
     finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed in the sheet that a JSON object names, or one of the images that it lists."""
-    asked = Document(await _whole(request, parts))
-    draft = await asyncio.to_thread(_draft_of, parts, asked, request.user.sees_only)
     kind: JobKind = draft.about.kind if draft else "sheet" if asked.images is None else "images"
     upload = Upload(await asyncio.to_thread(begin, kind))
     try:

@@ -6,14 +6,17 @@ performs them.
 
 from __future__ import annotations
 
+import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from imagemill.core import keys, retry
+from imagemill.db import Sampled
 from imagemill.pipeline import callbacks, images, losses, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
 from imagemill.pipeline.drafts import Draft, Drafts, Kept
+from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.image_intake import ImageIntake
 from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from imagemill.core.job import Image, Job, JobKind, Profile, Source, Trial
+    from imagemill.core.estimate import Estimate
+    from imagemill.core.job import Image, Job, JobKind, Profile, Source, Submission, Trial
     from imagemill.core.sheet import Row
     from imagemill.db import Claim, Fate
 
@@ -107,6 +111,25 @@ class Pipeline:
         with ExitStack() as place:
             self._admission.enter(place, is_new=False)
             return Intake(self._parts, self._perform, place, kind)
+
+    def look(self, uid: str, sees_only: str | None, column: str | None) -> Draft:
+        """Check a draft again, with another column of links; NoRoomError as `intake`, for it reads the whole sheet."""
+        with ExitStack() as place:
+            self._admission.enter(place, is_new=False)
+            return self.drafts.look(uid, sees_only, column)
+
+    def estimate_draft(self, kept: Kept, asked: Submission, is_given_up: Callable[[], bool]) -> Estimate | None:
+        """Say what a draft would cost from what its check found; None where it was not checked as is asked for now."""
+        about = kept.about
+        if not about.sample or about.column != asked.image_column:
+            return None
+        if url := asked.callback_url or self._parts.settings.callback.url:
+            self._parts.caller.check(url)
+        urls = random.sample(about.sample, min(len(about.sample), self._parts.settings.estimate.samples))
+        with ExitStack() as place:
+            self._admission.enter_estimate(place)
+            sampled = Sampled(about.images, about.unique, urls)
+            return estimated(self._parts, sampled, asked.recipe, place.pop_all(), is_given_up)
 
     def pressure(self) -> str | None:
         """Return what keeps a new job out beside the disk, in words for an operator; None when nothing does."""

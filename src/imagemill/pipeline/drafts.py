@@ -62,12 +62,23 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a draft beside its sheet."""
+    """What is known of a draft beside its sheet: whose it is, and what its last check found.
+
+    `column` is the one that was chosen, `sample` are addresses drawn by lot; of a sheet with faults it has none.
+    """
 
     owner: str
     kind: JobKind
     filename: str
-    pictures: list[str] = []
+    column: str | None = None
+    images: int = 0
+    unique: int = 0
+    sample: list[str] = []
+
+    @property
+    def pictures(self) -> list[str]:
+        """Those that are shown."""
+        return self.sample[:_PICTURES]
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -142,10 +153,16 @@ class Drafts:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _described(self, kept: Kept, reading: Reading) -> Draft:
-        sampled = reading.staging.sample(_PICTURES)
-        about = msgspec.structs.replace(kept.about, pictures=sampled.urls)
+        reader, samples = reading.reader, self._parts.settings.estimate.samples
+        sampled = reading.staging.sample(max(_PICTURES, samples))
+        about = msgspec.structs.replace(
+            kept.about,
+            column=reading.rules.input_column,
+            images=sampled.places,
+            unique=sampled.unique,
+            sample=[] if reader.faults.total else sampled.urls,
+        )
         self._note(kept.folder, about)
-        reader = reading.reader
         return Draft(
             id=kept.folder.name,
             kind=about.kind,
@@ -158,7 +175,7 @@ class Drafts:
             fault_count=reader.faults.total,
             warnings=reader.warnings.listed,
             warning_count=reader.warnings.total,
-            pictures=sampled.urls,
+            pictures=about.pictures,
         )
 
     def _note(self, folder: Path, about: About) -> None:

@@ -6,6 +6,9 @@ const MOST_FAULTS = 50;
 const MOST_COLUMNS = 16;
 const FEW_ROWS = 4;
 
+/** A row as its sender counts: of links that were pasted there is no header. */
+export const rowOf = (draft, row) => (draft.kind === "images" ? row - 1 : row);
+
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -39,8 +42,8 @@ export function showSheet(draft, choose) {
   const rows = rowsOf(draft);
   const shown = new Set(rows.map((row) => row.row));
   const table = document.querySelector(".sheet-table");
-  table.tHead.replaceChildren(headOf(columns));
-  table.tBodies[0].replaceChildren(...bodyOf(rows, columns, faults));
+  table.tHead.replaceChildren(headOf(draft, columns));
+  table.tBodies[0].replaceChildren(...bodyOf(draft, rows, columns, faults));
   showChoice(draft, choose);
   const hidden = draft.table.columns.length - columns.length;
   document.getElementById("sheet-hint").textContent = hintOf(draft, rows.length, hidden);
@@ -69,12 +72,14 @@ function hintOf(draft, shown, hidden) {
   return parts.length ? `And ${parts.join(" and ")}. Every cell stays as it is.` : "Every cell stays as it is.";
 }
 
-function headOf(columns) {
-  const row = element("tr", {}, element("th", { scope: "col", className: "sheet-number", textContent: "Row" }));
+function headOf(draft, columns) {
+  const isSheet = draft.kind === "sheet";
+  const first = element("th", { scope: "col", className: "sheet-number", textContent: isSheet ? "Row" : "Line" });
+  const row = element("tr", {}, first);
   for (const column of columns) {
-    const name = element("span", { textContent: column.name || `column ${column.number}` });
+    const name = element("span", { textContent: isSheet ? column.name || `column ${column.number}` : "Link" });
     const cell = element("th", { scope: "col" }, name);
-    if (column.role) cell.append(element("span", { className: "part", textContent: PARTS[column.role] }));
+    if (column.role && isSheet) cell.append(element("span", { className: "part", textContent: PARTS[column.role] }));
     cell.classList.toggle("is-input", column.role === "input");
     row.append(cell);
   }
@@ -88,13 +93,13 @@ function rowsOf(draft) {
   return draft.table.rows.filter((row, place) => !hasFaultyRows || place < FEW_ROWS || faulty.has(row.row));
 }
 
-function bodyOf(rows, columns, faults) {
+function bodyOf(draft, rows, columns, faults) {
   const made = [];
   let before = 1;
   for (const row of rows) {
     if (row.row > before + 1 && made.length) made.push(gap(columns.length + 1));
     before = row.row;
-    made.push(rowOf(row, columns, faults));
+    made.push(lineOf(draft, row, columns, faults));
   }
   return made;
 }
@@ -103,8 +108,9 @@ function gap(width) {
   return element("tr", { className: "sheet-gap" }, element("td", { colSpan: width, textContent: "⋯", ariaHidden: "true" }));
 }
 
-function rowOf(shown, columns, faults) {
-  const row = element("tr", {}, element("th", { scope: "row", className: "sheet-number", textContent: count(shown.row) }));
+function lineOf(draft, shown, columns, faults) {
+  const number = count(rowOf(draft, shown.row));
+  const row = element("tr", {}, element("th", { scope: "row", className: "sheet-number", textContent: number }));
   for (const column of columns) {
     const text = shown.cells[column.place];
     const cell = element("td", {}, element("span", { className: "cell", textContent: text, title: text }));
@@ -153,12 +159,13 @@ function furtherOf(draft, shown) {
   const unlisted = draft.fault_count - (draft.faults.length - hidden.length) - listed.length;
   if (!listed.length) return [];
   const items = listed.map((fault) =>
-    element("li", {}, element("b", { textContent: placeOf(fault) }), ` ${fault.message}`),
+    element("li", {}, element("b", { textContent: placeOf(draft, fault) }), ` ${fault.message}`),
   );
   const more = unlisted > 0 ? [element("p", { className: "hint", textContent: `And ${counted(unlisted, "further fault")}.` })] : [];
   return [element("h3", { textContent: "Further down" }), element("ul", { className: "faults" }, ...items), ...more];
 }
 
-function placeOf(fault) {
+function placeOf(draft, fault) {
+  if (draft.kind === "images") return `Line ${count(rowOf(draft, fault.row))}:`;
   return `Row ${count(fault.row)}${fault.column_name ? `, ${fault.column_name}` : ""}:`;
 }

@@ -5,7 +5,7 @@ import { Refusal, get, send, sendJson } from "./send.js";
 import { Estimate } from "./start-estimate.js";
 import { Look } from "./start-look.js";
 import { fieldsOf, recipeOf, showWrongFields, watchOptions } from "./start-options.js";
-import { candidates, element, sentence, showSheet, trouble } from "./start-sheet.js";
+import { candidates, element, rowOf, sentence, showSheet, trouble } from "./start-sheet.js";
 import { showPictures } from "./start-pictures.js";
 import { takeDrops } from "./start-drop.js";
 import { count, counted, size } from "./units.js";
@@ -203,8 +203,8 @@ function ready({ kind, title, images, figures = [], troubles = [], isRight, isPi
   at("columns").classList.toggle("is-pictures", isPictures);
   for (const field of document.querySelectorAll("#options [data-sheet]")) field.hidden = isPictures || now.draft?.kind === "images";
   if (isPictures) look.open(null);
-  at("compress").lastElementChild.textContent = `Compress ${counted(images, "image")}`;
-  at("compress").disabled = false;
+  now.label = `Compress ${counted(images, "image")}`;
+  pressing(false);
   show("ready", title);
 }
 
@@ -249,7 +249,7 @@ function faultsOf(draft) {
 }
 
 function warningsOf(draft) {
-  const items = draft.warnings.slice(0, MOST_WARNINGS).map((each) => element("li", { textContent: `Row ${count(each.row)}: ${each.message}` }));
+  const items = draft.warnings.slice(0, MOST_WARNINGS).map((each) => element("li", { textContent: `Row ${count(rowOf(draft, each.row))}: ${each.message}` }));
   const more = draft.warning_count - items.length;
   if (more > 0) items.push(element("li", { textContent: `and ${count(more)} more` }));
   const summary = element("summary", { textContent: `${counted(draft.warning_count, "remark")}: nothing is wrong with that` });
@@ -265,17 +265,31 @@ function bodyOf() {
 
 async function compress() {
   if (!at("options").reportValidity()) return;
-  at("compress").disabled = true;
+  pressing(true);
   try {
     const job = await (now.source?.files ? sentPictures() : sentDraft());
     location.assign(`/jobs/${job.id}`);
   } catch (error) {
-    at("compress").disabled = false;
+    pressing(false);
     if (now.source?.files) show("ready");
     if (error.name === "AbortError") return;
     if (error.isDraftGone) await recheck();
     else if (!showWrongFields(error)) refuse(error, () => (show("ready"), compress()));
   }
+}
+
+/** The recipe has changed. */
+function refresh() {
+  look.refresh();
+  if (now.draft && !now.draft.fault_count) estimate.refresh();
+}
+
+/** A large sheet takes some seconds to become a job. */
+function pressing(isPressed) {
+  const button = at("compress");
+  button.disabled = isPressed;
+  button.setAttribute("aria-busy", String(isPressed));
+  button.lastElementChild.textContent = isPressed ? "One moment …" : now.label;
 }
 
 /** The same request bears the same key, however often the button is pressed: one job. */
@@ -334,11 +348,9 @@ function listen() {
     const again = now.whenBack;
     now.whenBack = null;
     if (again && !at("refused").hidden) again();
+    else if (now.draft && !now.draft.fault_count && !at("ready").hidden) refresh();
   });
-  watchOptions(() => {
-    look.refresh();
-    if (now.draft && !now.draft.fault_count) estimate.refresh();
-  });
+  watchOptions(refresh);
   takeDrops(take, (text) => {
     at("links").open = true;
     at("links-text").value = text;
