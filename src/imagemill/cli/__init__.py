@@ -24,6 +24,7 @@ VERBS: Final = {
     "restore": "imagemill.cli.backup",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",
+    "service": "imagemill.cli.service",
     "settings": "imagemill.cli.upkeep",
     "submit": "imagemill.cli.submit",
     "token": "imagemill.cli.tokens",
