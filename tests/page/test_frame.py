@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.page.conftest import OpenPage, Theme, axe, fits, sign_in_url
 
@@ -77,3 +78,12 @@ def test_the_keyboard_skips_to_the_content(page: Page) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_an_appliance_that_does_not_answer_is_told_and_so_is_its_return(open_page: OpenPage) -> None:
+    page = open_page("/jobs", forgive="ERR_INTERNET_DISCONNECTED")
+    page.context.set_offline(True)
+    expect(page.get_by_text("The appliance does not answer, trying again")).to_be_visible()
+    axe(page)
+    page.context.set_offline(False)
+    expect(page.get_by_text("The appliance does not answer")).to_be_hidden()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -40,3 +41,12 @@ def link(site: Site, token: str = ADMIN) -> str:
         answer = client.post("/api/v1/sign-in-links")
     assert answer.status_code == 201, answer.text
     return str(answer.json()["url"])
+
+
+@contextmanager
+def browser(site: Site, token: str) -> Iterator[httpx.Client]:
+    """A browser that is signed in as the bearer of a token."""
+    with site.client(None) as client:
+        client.headers.update(PAGE)
+        client.get(link(site, token))
+        yield client

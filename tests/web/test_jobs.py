@@ -16,8 +16,7 @@ import pytest
 from imagemill.settings import Settings
 from imagemill.web.jobs import PAGE
 from tests.api.conftest import ADMIN, SUBMITTER, Site, running
-from tests.web.conftest import PAGE as BROWSER
-from tests.web.conftest import link
+from tests.web.conftest import browser, link
 
 EVIL = '<script>alert("x")</script>'
 
@@ -35,14 +34,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@contextlib.contextmanager
-def browser(site: Site, token: str = ADMIN) -> Iterator[httpx.Client]:
-    with site.client(None) as client:
-        client.headers.update(BROWSER)
-        client.get(link(site, token))
-        yield client
-
-
 def listed(client: httpx.Client, **query: str) -> list[str]:
     answer = client.get("/jobs/list", params=query)
     assert answer.status_code == 200, answer.text
@@ -50,7 +41,7 @@ def listed(client: httpx.Client, **query: str) -> list[str]:
 
 
 def test_all_jobs_are_listed_newest_first_and_nothing_in_a_name_is_markup(shop: Site) -> None:
-    with browser(shop) as admin:
+    with browser(shop, ADMIN) as admin:
         assert listed(admin) == [EVIL, "products.csv", "Garden & <b>", "Spring"]
         assert EVIL not in admin.get("/jobs").text
 
@@ -62,7 +53,7 @@ def test_an_owner_sees_its_own(shop: Site) -> None:
 
 
 def test_states_and_words_narrow_the_list(shop: Site) -> None:
-    with browser(shop) as admin:
+    with browser(shop, ADMIN) as admin:
         assert listed(admin, state="completed") == ["Spring"]
         assert listed(admin, state="partial", q=" garden ") == ["Garden & <b>"]
         assert listed(admin, q="shop") == ["products.csv", "Spring"]
@@ -73,7 +64,7 @@ def test_states_and_words_narrow_the_list(shop: Site) -> None:
 
 
 def test_the_year_is_told_in_words_and_as_a_table(shop: Site) -> None:
-    with browser(shop) as admin:
+    with browser(shop, ADMIN) as admin:
         page = admin.get("/jobs").text
     assert "Saved in a year" in page
     assert "<caption>Saved by month</caption>" in page
@@ -81,7 +72,7 @@ def test_the_year_is_told_in_words_and_as_a_table(shop: Site) -> None:
 
 
 def test_jobs_that_go_on_are_asked_for_again(shop: Site) -> None:
-    with browser(shop) as admin:
+    with browser(shop, ADMIN) as admin:
         assert 'hx-trigger="every 4s"' in admin.get("/jobs").text
         assert 'hx-trigger="every 4s"' not in admin.get("/jobs", params={"state": "completed"}).text
 
@@ -110,7 +101,7 @@ def test_ten_thousand_jobs_come_page_by_page(tmp_path: Path) -> None:
     with running(tmp_path / "data", Settings()) as site:
         site.submit()
         multiply(site, 10_000)
-        with browser(site) as admin:
+        with browser(site, ADMIN) as admin:
             began_s = time.monotonic()
             page = admin.get("/jobs").text
             took_s = time.monotonic() - began_s

@@ -40,7 +40,10 @@ def test_sizes(number: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0, "0.0 s"),
+        (0, "0 s"),
+        (0.0001, "1 ms"),
+        (0.0123, "12 ms"),
+        (0.96, "1.0 s"),
         (0.42, "0.4 s"),
         (16.4, "16 s"),
         (59.6, "1 min"),

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from imagemill.db import Store
@@ -20,7 +20,7 @@ class Parts:
     `readiness` names each part and says True (or "ok") when it can work, else False or a sentence. An upload is timed
     out when no byte of it came for `body_timeout_s` seconds. Streams without an end of their own end when `closing` is
     set. `meters` are those of the pipeline. The appliance started at `started_at`, seconds since 1970, which was
-    `started_s` on the monotonic clock.
+    `started_s` on the monotonic clock. `origins` says where each setting came from, by its dotted name.
     """
 
     settings: Settings
@@ -35,4 +35,5 @@ class Parts:
     queue_depth: Callable[[], int] = int
     started_at: float = field(default_factory=time.time)
     started_s: float = field(default_factory=time.monotonic)
+    origins: Mapping[str, str] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)

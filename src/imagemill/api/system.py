@@ -44,7 +44,7 @@ class System(Vitals, frozen=True, kw_only=True):
 )
 def show_system(parts: GivenParts) -> System:
     """Show it."""
-    return _system(parts)
+    return system_of(parts)
 
 
 @post(
@@ -61,7 +61,7 @@ def show_system(parts: GivenParts) -> System:
 def pause_system(parts: GivenParts) -> System:
     """Pause."""
     parts.pipeline.verbs.pause_all()
-    return _system(parts)
+    return system_of(parts)
 
 
 @post(
@@ -77,7 +77,7 @@ def pause_system(parts: GivenParts) -> System:
 def resume_system(parts: GivenParts) -> System:
     """Resume."""
     parts.pipeline.verbs.resume_all()
-    return _system(parts)
+    return system_of(parts)
 
 
 @get(
@@ -93,11 +93,12 @@ def resume_system(parts: GivenParts) -> System:
 )
 def metrics(parts: GivenParts) -> Response[bytes]:
     """Write them down."""
-    families = [*_measured(_system(parts)), *parts.meters.families()]
+    families = [*_measured(system_of(parts)), *parts.meters.families()]
     return Response(exposition(families).encode(), media_type=CONTENT_TYPE)
 
 
-def _system(parts: Parts) -> System:
+def system_of(parts: Parts) -> System:
+    """Look at everything."""
     known = parts.pipeline.vitals()
     readiness = spoken(parts.readiness())
     return System(

@@ -27,7 +27,7 @@ from imagemill.storage import Folders, LocalStorage, local_folder, locked, stora
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -56,8 +56,12 @@ class Appliance:
     goes on either: what is left can estimate.
     """
 
-    def __init__(self, settings: Settings, *, web: bool = True, works: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, *, web: bool = True, works: bool = True, origins: Mapping[str, str] | None = None
+    ) -> None:
+        """`origins` says where each setting came from, for the page that shows them."""
         self.settings = settings
+        self.origins = origins or {}
         self._has_web = web
         self._works = works
         self._stack = contextlib.ExitStack()

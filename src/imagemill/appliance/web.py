@@ -61,6 +61,7 @@ class Web:
             queue_depth=appliance.queue.depth,
             started_at=appliance.started_at,
             started_s=appliance.started_s,
+            origins=appliance.origins,
         )
         site = web.Site(self._parts)
         routers = [*compat.routers(appliance.settings.compat), site.router()]

@@ -41,7 +41,7 @@ def serve(config: Path | None, **flags: object) -> int:
 
     with (
         stopping.listening() as stop,
-        Appliance(loaded.settings) as appliance,
+        Appliance(loaded.settings, origins=loaded.origins) as appliance,
         sdnotify.supervised(appliance.pulse, os.environ),
     ):
         announce(appliance)

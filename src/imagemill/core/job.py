@@ -231,6 +231,21 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     attempts: list[Attempt]
 
 
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A callback of some job, for a list of all: what became of it, and of its last attempt."""
+
+    job_id: Uid
+    job_name: str
+    event: str
+    url: str
+    state: Literal["pending", "delivered", "failed"]
+    created_at: Moment
+    next_attempt_at: Moment | None
+    attempts: Count
+    last_status: int | None
+    error: str | None
+
+
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """A callback made for trying: what was sent, and what came back."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from imagemill.core.job import Attempt, Profile, Submission, Told
+from imagemill.core.job import Attempt, Profile, Sent, Submission, Told, without_query
 from imagemill.db.database import Queries
 from imagemill.db.jobs import moment, optional_moment
 
@@ -116,6 +116,18 @@ class Deliveries(Queries):
         )
         return [_told(row, self._attempts(row[0])) for row in rows]
 
+    def recent_deliveries(self, limit: int, owner: str | None = None) -> list[Sent]:
+        """Return the newest callbacks of all jobs, or of an owner's, the newest first."""
+        rows = self._rows(
+            "SELECT job.uid, CASE job.name WHEN '' THEN job.filename ELSE job.name END, event, url, state,"
+            " delivery.created_at, next_attempt_at, attempts, last_status, attempt.error"
+            " FROM delivery JOIN job ON job.id = delivery.job_id"
+            " LEFT JOIN attempt ON attempt.delivery_id = delivery.id AND attempt.n = delivery.attempts"
+            " WHERE deleted_at IS NULL AND owner = coalesce(?, owner) ORDER BY delivery.id DESC LIMIT ?",
+            (owner, limit),
+        )
+        return [_sent(row) for row in rows]
+
     def redeliver(self, uid: str) -> int | None:
         """Make a job's newest callback due now, whatever became of it; None where there is none, or it is in hand.
 
@@ -135,6 +147,21 @@ class Deliveries(Queries):
             "SELECT at, status, answer, error FROM attempt WHERE delivery_id = ? ORDER BY n", (delivery_id,)
         )
         return [Attempt(at=moment(row[0]), status=row[1], answer=row[2], error=row[3]) for row in rows]
+
+
+def _sent(row: tuple[Any, ...]) -> Sent:
+    return Sent(
+        job_id=row[0],
+        job_name=row[1],
+        event=row[2],
+        url=without_query(row[3]),
+        state=row[4],
+        created_at=moment(row[5]),
+        next_attempt_at=optional_moment(row[6]),
+        attempts=row[7],
+        last_status=row[8],
+        error=row[9],
+    )
 
 
 def _told(row: tuple[Any, ...], attempts: list[Attempt]) -> Told:

@@ -47,9 +47,9 @@ class Room:
                 )
         return None
 
-    def free_bytes(self) -> int:
-        """Return the free bytes of the disk that has the fewest."""
-        return min(shutil.disk_usage(folder).free for folder in self._folders)
+    def fullest(self) -> tuple[int, int]:
+        """Return the free bytes of the disk that has the fewest, and all its bytes."""
+        return min((usage.free, usage.total) for usage in map(shutil.disk_usage, self._folders))
 
     def note_full(self) -> None:
         """Take a write's word for it that there is no room."""

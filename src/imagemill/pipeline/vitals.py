@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """Bytes free where we write, on the fullest of the disks, and those kept in reserve."""
+    """Bytes free where we write, on the fullest of the disks, those kept in reserve, and all of that disk."""
 
     free_bytes: int
+    total_bytes: int
     reserve_bytes: int
 
 
@@ -61,7 +62,7 @@ def vitals(parts: Parts) -> Vitals:
         waiting=waiting,
         running=running,
         throughput=parts.meters.pace.now(),
-        disk=Disk(parts.room.free_bytes(), parts.room.reserve_bytes),
+        disk=Disk(*parts.room.fullest(), parts.room.reserve_bytes),
         pool=Children(parts.pool.workers, len(parts.pool.pids()), parts.pool.restarts),
         hosts=_hosts(parts.hosts.snapshot()),
         storage="s3" if parts.settings.storage.is_s3 else "local",

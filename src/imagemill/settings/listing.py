@@ -42,7 +42,7 @@ def _described(loaded: Loaded, entry: Entry, *, is_masked: bool) -> Described:
     return Described(
         name=entry.name,
         value=list(shown) if isinstance(shown, tuple) else shown,
-        origin=loaded.origins[entry.name],
+        origin=loaded.origins.get(entry.name, "default"),
         help=entry.help,
         accepts=entry.accepts,
         environment=entry.environment_name,

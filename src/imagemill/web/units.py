@@ -8,6 +8,7 @@ from markupsafe import Markup
 _GAP: Final = "\u00a0"
 """Between a number and its unit no line ends."""
 
+_MOMENT: Final = 0.1
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -35,8 +36,10 @@ def percent(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return `0.4 s`, `16 s`, `2 min 5 s`, `3 h 10 min`, `2 days`."""
-    if seconds < 1:
+    """Return `12 ms`, `0.4 s`, `16 s`, `2 min 5 s`, `3 h 10 min`, `2 days`."""
+    if 0 < seconds < _MOMENT:
+        return f"{max(1, round(1000 * seconds))}{_GAP}ms"
+    if 0 < seconds < 1:
         return f"{seconds:.1f}{_GAP}s"
     whole = round(seconds)
     if whole < _MINUTE:

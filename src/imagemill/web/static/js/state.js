@@ -22,6 +22,6 @@ export function watchState(place) {
     if (!document.hidden) timer = setTimeout(look, wait);
   };
   document.addEventListener("visibilitychange", () => document.hidden || look());
-  window.addEventListener("online", look);
+  for (const change of ["online", "offline"]) window.addEventListener(change, look);
   timer = setTimeout(look, USUAL_MS);
 }
