@@ -72,3 +72,8 @@ def test_times_are_in_utc_until_the_script_knows_better() -> None:
     moment = datetime(2026, 11, 24, 21, 40, tzinfo=timezone(timedelta(hours=1)))
     assert units.when(moment) == '<time datetime="2026-11-24T20:40:00Z">24 Nov 2026, 20:40 UTC</time>'
     assert units.when(moment.astimezone(UTC)) == units.when(moment)
+
+
+@pytest.mark.parametrize(("words", "text"), [("", ""), ("try again", "Try again."), ("URL: mend it", "URL: mend it.")])
+def test_sentences(words: str, text: str) -> None:
+    assert units.sentence(words) == text

@@ -51,6 +51,11 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY}{_GAP}days"
 
 
+def sentence(words: str) -> str:
+    """Return words with a capital letter before them and a full stop behind."""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
 def when(moment: datetime) -> Markup:
     """Return a `<time>` in UTC; the page's script puts it into the reader's own zone."""
     utc = moment.astimezone(UTC)
@@ -62,4 +67,11 @@ def _two(whole: int, large: int, large_word: str, small: int, small_word: str) -
     return f"{whole // large}{_GAP}{large_word}" + (f" {rest}{_GAP}{small_word}" if rest else "")
 
 
-FILTERS: Final = {"count": count, "size": size, "percent": percent, "duration": duration, "when": when}
+FILTERS: Final = {
+    "count": count,
+    "size": size,
+    "percent": percent,
+    "duration": duration,
+    "sentence": sentence,
+    "when": when,
+}
