@@ -94,7 +94,9 @@ def test_failures_are_told_in_groups_and_tried_again(site: Site, member: httpx.C
     job = site.submit(sheet=SHEET)
     site.finish(failed=(1, 2, 3, 4, 60))
     page = seen(member, job)
-    assert all(word in page for word in ("Done, some failed", "5 pictures failed", "Refused by the host", "Row 2<"))
+    assert all(
+        word in page for word in ("Done, some failed", "5 pictures failed", "Refused by the host", "Row 2, 1.jpg<")
+    )
     assert "open the URL in a browser and correct it in the sheet." in page
     answer = member.post(
         path(job, "/retry"), data={"code": "unheard"}, headers={"Origin": str(member.base_url).rstrip("/")}

@@ -17,7 +17,7 @@ from imagemill.core.failures import Cause, Failures
 from imagemill.core.job import Job, Told
 from imagemill.core.states import JobState, Verb, allowed
 from imagemill.web.looks import ByLook, Look, listed
-from imagemill.web.pictures import Picture, picture
+from imagemill.web.pictures import Picture, name_of, picture
 from imagemill.web.view import GivenView, View, see_other
 
 NEWEST: Final = 16
@@ -97,6 +97,7 @@ def show_job_page(
         seen=seen,
         job=seen.job,
         failures=_failures(view, seen.job),
+        name_of=name_of,
         newest=_newest(view, seen.job),
         asked=view.parts.store.submission(seen.job.id),
         gallery=_gallery(view, seen.job, look, cursor),
@@ -121,7 +122,7 @@ def show_callback(view: GivenView, job_id: Uid) -> Response[str]:
 def show_failures(view: GivenView, job_id: Uid) -> Response[str]:
     """Show why images failed."""
     job = _job(view, job_id)
-    return view.page("job_failures.html", job=job, failures=_failures(view, job))
+    return view.page("job_failures.html", job=job, failures=_failures(view, job), name_of=name_of)
 
 
 @get("/jobs/{job_id:uuid}/newest", sync_to_thread=True)
