@@ -59,6 +59,9 @@ system_packages() {
 # machines share; systemd judges its unit; where one is missing they say that they skip.
 test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium systemd postgresql redis-server; }
 
+# A Debian to boot for `make deb-test`, who reads the package over, and what compiles the installer for Windows.
+installer_packages() { echo mmdebstrap systemd-container lintian shellcheck nsis; }
+
 missing_packages() {
     for package in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
@@ -202,6 +205,10 @@ wait_for_the_other_setup
 if [ "${1:-}" = tests ]; then
     install_packages $(test_packages)
     [ "$AXE" -nt installer/axe.txt ] || vendor_axe
+    exit 0
+fi
+if [ "${1:-}" = installers ]; then
+    install_packages $(installer_packages)
     exit 0
 fi
 if is_complete; then
