@@ -176,6 +176,11 @@ def test_refusals_of_backup_say_what_to_do(home: Path, tmp_path: Path) -> None:
     loaded = load({"data_dir": str(home), "storage.url": "s3://bucket"}, {}, None)
     with pytest.raises(BackupError, match="kept in S3"):
         make_backup(loaded, tmp_path / "c.zip", has_outputs=True)
+    server = load({"data_dir": str(home), "database.url": "postgresql://a@b/c"}, {}, None)
+    with pytest.raises(BackupError, match="pg_dump"):
+        make_backup(server, tmp_path / "c.zip", has_outputs=False)
+    with pytest.raises(BackupError, match=r"database\.url"):
+        restore(file, server.settings)
     whole = (home / "imagemill.db").read_bytes()
     for broken in (whole[:8192] + b"\xff" * 60_000, whole[:8000], b"\xff" * 8192):
         (home / "imagemill.db").write_bytes(broken)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from imagemill.settings import Loaded
+    from imagemill.settings import Loaded, Settings
 
 _PIECE: Final = 1 << 20
 _SMALL: Final = 1 << 31
@@ -45,7 +45,7 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool) -> Manifest:
     if loaded.settings.database.url is not None:
         message = "the database is on a server, which is backed up by its own means: see pg_dump"
         raise BackupError(message)
-    _check(folders, target)
+    _check(loaded.settings, folders, target)
     if has_outputs and outputs is None:
         message = "outputs are kept in S3, which is backed up by its own means: leave --outputs away"
         raise BackupError(message)
@@ -61,7 +61,13 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool) -> Manifest:
     return manifest
 
 
-def _check(folders: Folders, target: Path) -> None:
+def _check(settings: Settings, folders: Folders, target: Path) -> None:
+    if settings.database.url is not None:
+        message = (
+            "the database is on PostgreSQL, which is backed up by its own means: pg_dump first, then the folder"
+            f" {folders.sources.parent}, which must not be older"
+        )
+        raise BackupError(message)
     if not folders.database.is_file():
         message = f"there is nothing to back up in {folders.root}: name the data folder by --data-dir"
         raise BackupError(message)

@@ -54,7 +54,7 @@ def diagnose(loaded: Loaded) -> Iterator[tuple[str, bytes]]:
     yield "about.json", _json(scrub, _about())
     yield "settings.json", _json(scrub, msgspec.to_builtins(describe(loaded)))
     yield "disk.json", _json(scrub, _disk(folders))
-    yield "database.json", _json(scrub, _asked(lambda: overview(folders.database)))
+    yield "database.json", _json(scrub, _asked(lambda: overview(_database(loaded, folders))))
     yield "doctor.json", _json(scrub, msgspec.to_builtins(list(examine(loaded.settings))))
     for path, text in _logs(folders):
         yield f"logs/{path.name}", "".join(f"{_line(scrub, line)}\n" for line in text.splitlines()).encode()
@@ -75,8 +75,12 @@ def _known(loaded: Loaded, folders: Folders) -> set[str]:
     known = {part for row in describe(loaded) if row.is_masked for part in _secret_parts(str(plain[row.name]))}
     if folders.token.is_file():
         known.add(folders.token.read_text(encoding="utf-8", errors="replace").strip())
-    names = _asked(lambda: secrets_and_names(folders.database))
+    names = _asked(lambda: secrets_and_names(_database(loaded, folders)))
     return known | (names if isinstance(names, set) else set())
+
+
+def _database(loaded: Loaded, folders: Folders) -> Path | str:
+    return loaded.settings.database.url or folders.database
 
 
 def _secret_parts(value: str) -> list[str]:

@@ -52,6 +52,9 @@ def restore(file: Path, settings: Settings, *, replaces: bool = False) -> Restor
 
     With `replaces` what is there is moved into a folder of its own. StartError while an appliance uses the folder.
     """
+    if settings.database.url is not None:
+        message = "a backup has a database of its own: restore it without database.url, or by pg_restore"
+        raise BackupError(message)
     folders = Folders(Path(settings.data_dir))
     with _archive(file) as archive:
         manifest = checked_manifest(archive)
