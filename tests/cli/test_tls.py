@@ -12,9 +12,11 @@ import httpx
 import msgspec
 import pytest
 
+from imagemill.appliance.checks import CHECKS, Scene
 from imagemill.appliance.tls import identity
 from imagemill.core.errors import SettingError, StartError
 from imagemill.settings import Settings, load
+from imagemill.storage import Folders
 from tests.cli.children import ended, imagemill, read_line, started
 from tests.ports import free_port
 
@@ -38,6 +40,7 @@ def test_all_that_is_asked_goes_through_tls(files: Path, tmp_path: Path) -> None
     port = free_port()
     with started(tmp_path, "serve", "--port", str(port), **ours) as process:
         address = read_line(process)[-1]
+        assert read_line(process)[-1].startswith(f"{address}/")
         _, token, _ = read_line(process)
         assert address == f"https://127.0.0.1:{port}"
         trusted = ssl.create_default_context(cafile=str(files / "ours.pem"))
@@ -81,6 +84,23 @@ def test_a_file_that_is_not_right_is_told(files: Path, certificate: str, key: st
     with pytest.raises(StartError) as caught:
         identity(Settings(tls_cert=str(files / certificate), tls_key=str(files / key)))
     assert told.replace("{}", str(files)) in caught.value.detail
+
+
+def test_doctor_says_how_long_the_certificate_is_good(files: Path, tmp_path: Path) -> None:
+    key = str(files / "ours.key")
+    parts = ("openssl", "req", "-new", "-key", key, "-subj", "/CN=a", "-out", str(tmp_path / "a.csr"))
+    subprocess.run(parts, capture_output=True, check=True)
+    said = {}
+    for days in (-1, 2, 100):
+        made = tmp_path / f"{days}.pem"
+        sign = ("x509", "-req", "-in", str(tmp_path / "a.csr"), "-signkey", key, "-days", str(days), "-out", str(made))
+        subprocess.run(("openssl", *sign), capture_output=True, check=True)
+        scene = Scene(Settings(tls_cert=str(made), tls_key=key), Folders(tmp_path), is_running=False)
+        found = CHECKS["certificate"](scene)
+        said[days] = found.state
+        assert str(made) in found.detail
+        assert ("start imagemill again" in found.next_step) == (days < 100)
+    assert said == {-1: "failed", 2: "warning", 100: "ok"}
 
 
 def test_the_start_tells_it_in_one_line(files: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from imagemill.appliance import tls
 from imagemill.core.errors import ImagemillError, StartError
 from imagemill.core.recipe import Recipe
 from imagemill.db import StoreError, inspect, newest_at
@@ -31,6 +32,8 @@ from imagemill.webhook import Caller
 
 _WRITTEN_AT: Final = 1_760_000_000
 """No clock that is right says less: imagemill did not exist then."""
+_SOON_S: Final = 14 * 86_400
+"""A certificate that ends sooner should have been renewed."""
 _CODECS: Final = ("jpeg", "png", "webp", "tiff", "colour profiles")
 _OTHERS: Final = 0o077
 _SIDE: Final = 16
@@ -131,6 +134,18 @@ def _port(scene: Scene) -> _Said:
     if scene.is_running:
         return _Said("warning", f"imagemill runs, but not on {host}:{port}", "give doctor the settings it runs with")
     return _Said("ok", f"{host}:{port} is free")
+
+
+def _certificate(scene: Scene) -> _Said:
+    found = tls.identity(scene.settings)
+    if found is None:
+        return _Said("ok", "no tls_cert is set")
+    ends_at, now = tls.ends_at(found), time.time()
+    if ends_at is None:
+        return _Said("failed", f"{found.certificate} has ended", _NEXT["certificate"])
+    detail = f"{found.certificate} ends on {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}"
+    is_soon = ends_at - now < _SOON_S
+    return _Said("warning", detail, _NEXT["certificate"]) if is_soon else _Said("ok", detail)
 
 
 def _disk(scene: Scene) -> _Said:
@@ -249,6 +264,7 @@ _NEXT: Final = {
     "appliance": "see who owns the file lock in the data folder",
     "data folder": "give it to the user who runs imagemill, or name another by --data-dir",
     "port": "stop the other program, or take another port by --port or the setting port",
+    "certificate": "have it renewed, write the files of tls_cert and tls_key anew, and start imagemill again",
     "disk": "free some space, or lower disk_reserve_mb",
     "clock": "set it: timedatectl set-ntp true",
     "database": "stop imagemill and restore a backup; jobs that are not in it are to be submitted again",
@@ -263,6 +279,7 @@ CHECKS: Final[dict[str, Callable[[Scene], _Said]]] = {
     "appliance": _appliance,
     "data folder": _folder,
     "port": _port,
+    "certificate": _certificate,
     "disk": _disk,
     "clock": _clock,
     "database": _database,

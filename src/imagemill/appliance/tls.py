@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from imagemill.core.errors import StartError
 
 if TYPE_CHECKING:
     from imagemill.settings import Settings
+
+
+_EXPIRED: Final = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED."""
+
+_FLIGHTS: Final = 3
 
 
 class Identity(NamedTuple):
@@ -34,6 +41,29 @@ def identity(settings: Settings) -> Identity | None:
         message = f"tls_key: {found.key} is locked by a passphrase: write the key without one, readable by us alone"
         raise StartError(message) from error
     return found
+
+
+def ends_at(found: Identity) -> float | None:
+    """Return when the certificate ends, in seconds since 1970; None where that has been.
+
+    It is asked as clients are: by a handshake, with ourselves, in which it vouches for itself.
+    """
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(*found, password=_no_word)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(found.certificate)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking, shown = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
+    try:
+        for side in (asking, shown) * _FLIGHTS:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            return None
+        raise StartError(f"tls_cert: {found.certificate}: {error.verify_message}", cause=repr(error)) from error
+    return float(ssl.cert_time_to_seconds(str((asking.getpeercert() or {})["notAfter"])))
 
 
 class _Locked(Exception):

@@ -25,7 +25,7 @@ _SIGNS: Final = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": (
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @console.common_flags
 def doctor(config: Path | None, as_json: bool, **flags: object) -> int:
-    """Check port, disk, clock, database, engine, codecs, pool, storage and callback: one line each.
+    """Check port, certificate, disk, clock, database, engine, codecs, pool, storage and callback: one line each.
 
     Works while imagemill runs and while it does not. A callback.url is called with a test. Exit codes: 0 all is well
     or nearly so, 1 something must be mended.
