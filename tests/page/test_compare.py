@@ -102,9 +102,11 @@ def test_without_the_original_it_says_how_to_keep_it(page: Page, appliance: Appl
 
 
 def test_an_image_that_is_not_done_appears_by_itself(page: Page, appliance: ApplianceProcess, origin: Origin) -> None:
-    job = appliance.submit(sheet([f"{origin.url}/slow/3/photo-4.jpg"]), quality="45")
+    appliance.post("/system/pause")
+    job = appliance.submit(sheet([f"{origin.url}/photo-4.jpg"]), quality="45")
     page.goto(f"/jobs/{job}/compare?order=sheet")
     page.get_by_role("heading", name="Not done yet").wait_for()
+    appliance.post("/system/resume")
     page.locator("#after").wait_for()
 
 

@@ -146,6 +146,29 @@ def test_a_job_that_is_deleted_meanwhile_is_no_outage(
     page.get_by_text("There is nothing here").wait_for()
 
 
+def sleeps(page: Page, *, is_hidden: bool) -> None:
+    """Let the page believe that nobody looks at it, or that somebody does again."""
+    page.evaluate(
+        "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        is_hidden,
+    )
+
+
+def test_after_a_sleep_it_is_right_again(page: Page, appliance: ApplianceProcess, origin: Origin) -> None:
+    appliance.post("/system/pause")
+    job = appliance.submit(sheet([f"{origin.url}/photo-{n}.jpg" for n in range(3)]), quality="46")
+    page.goto(f"/jobs/{job}")
+    page.get_by_text("All work is paused").wait_for()
+    sleeps(page, is_hidden=True)
+    appliance.post("/system/resume")
+    appliance.finished(job, 60)
+    assert page.get_by_text("All work is paused").count() == 1, "it listens to nothing while nobody looks"
+    sleeps(page, is_hidden=False)
+    has_state(page, "Done")
+    expect(page).to_have_title(re.compile("^sheet.csv"))
+
+
 @pytest.fixture
 def many(appliance: ApplianceProcess, tmp_path: Path) -> str:
     """A job of 100,000 images that are done, written beside the appliance into its database."""
@@ -177,8 +200,9 @@ def test_a_hundred_thousand_images_open_quickly(page: Page, many: str, appliance
         page.get_by_role("link", name=label, exact=True).click()
         expect(page.get_by_role("link", name=label, exact=True)).to_have_attribute("aria-current", "true")
         expect(page.locator("#job-images tbody tr")).to_have_count(25)
-    page.get_by_role("link", name="Next page").click()
+    page.get_by_role("link", name="Next page").press("Enter")
     page.wait_for_url("**cursor=**")
+    assert page.evaluate("document.activeElement.id") == "next-page", "the keyboard stays where it was"
     page.get_by_role("link", name="First page").wait_for()
     appliance.delete(f"/jobs/{many}")
 

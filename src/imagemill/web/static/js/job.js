@@ -16,6 +16,7 @@ const state = () => document.getElementById("job-state").dataset;
 let stop = null;
 let last = null;
 let told = null;
+const title = document.title;
 const timers = new Map();
 
 /** Put words into a field, where they are others: an unchanged text is not painted again. */
@@ -47,7 +48,9 @@ function showNumbers(job) {
   root.querySelector('[data-field="bar"]')?.setAttribute("aria-valuenow", settled);
   widen("done-bar", (100 * counts.done) / Math.max(counts.images, 1));
   widen("ended-bar", (100 * (counts.done + counts.failed)) / Math.max(counts.images, 1));
-  tellQuarters(counts.images ? (100 * settled) / counts.images : 100);
+  const done = counts.images ? (100 * settled) / counts.images : 100;
+  document.title = job.finished_at === null ? `${Math.floor(done)} % · ${title}` : title;
+  tellQuarters(done);
 }
 
 /** A screen reader hears of each quarter, not of each picture. */
