@@ -56,8 +56,12 @@ system_packages() {
 }
 
 # Ceph is the S3 server that the tests store in, Chromium looks at the page; PostgreSQL and Redis are what several
-# machines share; systemd judges its unit; where one is missing they say that they skip.
-test_packages() { echo ceph-mon ceph-osd radosgw ceph-common chromium systemd postgresql redis-server; }
+# machines share; systemd judges its unit; the desk needs a desktop: a screen, a bus, panels of both kinds,
+# notifications, a mouse, a camera. Where one is missing they say that they skip.
+test_packages() {
+    echo ceph-mon ceph-osd radosgw ceph-common chromium systemd postgresql redis-server
+    echo xvfb dbus-daemon xfce4-panel trayer dunst xdotool imagemagick
+}
 
 # A Debian to boot for `make deb-test`, who reads the package over, and what compiles the installer for Windows.
 installer_packages() { echo mmdebstrap systemd-container lintian shellcheck nsis; }

@@ -50,9 +50,12 @@ def bound() -> dict[str, str | int]:
     return _ABOUT.get({})
 
 
-def start(level: str, *, style: str = "human", most: int = 20, stream: TextIO) -> None:
-    """Send the log to a stream: at `level`, `human` or `json`, at most so many lines of a kind in a second."""
-    handler = _dressed(logging.StreamHandler(stream), style, most)
+def start(level: str, *, style: str = "human", most: int = 20, stream: TextIO | None) -> None:
+    """Send the log to a stream: at `level`, `human` or `json`, at most so many lines of a kind in a second.
+
+    Without a stream it goes nowhere yet: `kept` may follow.
+    """
+    handler = _dressed(logging.StreamHandler(stream), style, most) if stream else logging.NullHandler()
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(max(logging.INFO, logging.getLogger().level))

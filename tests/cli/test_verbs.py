@@ -30,7 +30,7 @@ HEAVY = {"litestar", "granian", "httpx", "huey", "peewee", "PIL", "rich"}
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give every test a home and an environment of its own."""
-    for name in [name for name in os.environ if name.startswith(("IMAGEMILL_", "XDG_"))]:
+    for name in [name for name in os.environ if name.startswith(("IMAGEMILL_", "XDG_", "DISPLAY", "WAYLAND_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

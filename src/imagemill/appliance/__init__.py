@@ -23,7 +23,7 @@ from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
-from imagemill.storage import Folders, LocalStorage, local_folder, locked, storage_of
+from imagemill.storage import Folders, LocalStorage, Running, announced, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class Appliance:
         self._web = Web(self, self._port)
         stack.callback(self._web.stop)
         self._web.start()
+        stack.enter_context(announced(self.folders.running, Running(self.address, os.getpid())))
 
     def _parts(self, hosts: Hosts, fetcher: Fetcher) -> Parts:
         settings, folders = self.settings, self.folders

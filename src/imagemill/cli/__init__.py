@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from imagemill import __version__
-from imagemill.cli import console
+from imagemill.cli import console, desk
 
 VERBS: Final = {
     "backup": "imagemill.cli.backup",
@@ -47,12 +47,23 @@ class _Verbs(click.Group):
 
 @click.command(cls=_Verbs, invoke_without_command=True, epilog="Example: imagemill run products.csv")
 @click.version_option(__version__, message="imagemill %(version)s")
+@click.option("--at-login", "is_at_login", is_flag=True, help="Without a verb: show the icon, and open no page.")
+@click.option("--quit", "quits", is_flag=True, help="Without a verb: end what the icon has started.")
 @console.debug_flag
 @click.pass_context
-def root(ctx: click.Context) -> None:
-    """A sheet of product pictures in, the same sheet with links to compressed pictures out."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+def root(ctx: click.Context, *, is_at_login: bool, quits: bool) -> int:
+    """A sheet of product pictures in, the same sheet with links to compressed pictures out.
+
+    Without a verb, on a desktop: starts imagemill if it does not run, shows its icon, and opens its page.
+    """
+    if ctx.invoked_subcommand is not None:
+        return console.ExitCode.DONE
+    if quits:
+        return desk.quit_desk()
+    if desk.has_display():
+        return desk.show_desk(is_at_login=is_at_login)
+    click.echo(ctx.get_help())
+    return console.ExitCode.DONE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -66,14 +66,17 @@ def load_settings(config: Path | None, flags: Mapping[str, object] | None = None
     return load(flags or {}, os.environ, config)
 
 
-def start_logging(level: str, settings: Settings | None = None) -> None:
-    """Send the log to standard error: at `level`, or all of it with --debug; as `settings` say, or for people."""
+def start_logging(level: str, settings: Settings | None = None, *, is_seen: bool = True) -> None:
+    """Send the log to standard error: at `level`, or all of it with --debug; as `settings` say, or for people.
+
+    Where nobody reads that (`is_seen` false), only the files of the data folder have it.
+    """
     from imagemill import logs
 
     session = click.get_current_context().find_object(Session)
     name = "debug" if session is not None and session.is_debug else level
     style, most = (settings.log_format, settings.log_lines_per_s) if settings else ("human", 20)
-    logs.start(name, style=style, most=most, stream=sys.stderr)
+    logs.start(name, style=style, most=most, stream=sys.stderr if is_seen else None)
 
 
 def exit_code(verb: Callable[[], object], session: Session) -> int:

@@ -29,14 +29,15 @@ WAKE_S: Final = 0.5
 @click.option("--workers", type=int, help="Pool children, 0 for one more than cores.  [default: 0]")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Folder of everything we keep.")
 @click.option("--public-url", help="Address that links in sheets begin with.")
+@click.option("--detached", "is_detached", is_flag=True, hidden=True)  # as the tray starts it: its streams are a file
 @console.common_flags
-def serve(config: Path | None, **flags: object) -> int:
+def serve(config: Path | None, *, is_detached: bool, **flags: object) -> int:
     """Start the server, the queue and the pool, and run until a signal comes.
 
     Ctrl-C or SIGTERM ends it within ten seconds and hands unfinished work back; a second one ends it at once.
     """
     loaded = console.load_settings(config, flags)
-    console.start_logging(loaded.settings.log_level, loaded.settings)
+    console.start_logging(loaded.settings.log_level, loaded.settings, is_seen=not is_detached)
     from imagemill.appliance import Appliance
 
     with (
@@ -44,7 +45,8 @@ def serve(config: Path | None, **flags: object) -> int:
         Appliance(loaded.settings, origins=loaded.origins) as appliance,
         sdnotify.supervised(appliance.pulse, os.environ),
     ):
-        announce(appliance)
+        if not is_detached:
+            announce(appliance)
         while not stop.wait(WAKE_S):
             pass
         stopping.end_within(stop)

@@ -1,4 +1,4 @@
-"""A client of our own HTTP API, for the command line: it asks a running imagemill, at an address the user has named.
+"""A client of our own HTTP API, for the command line and the tray: it asks a running imagemill of the user's choice.
 
 Not guarded as the other client is: no stranger chooses this address, and it is loopback as a rule.
 """
@@ -43,10 +43,12 @@ class Remote:
     With a `certificate`, a PEM file, whoever answers must show that very one, under any name.
     """
 
-    def __init__(self, url: str, token: str | None, certificate: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str | None, certificate: Path | None = None, *, answer_s: float = _ANSWER_S
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)
+        timeout = httpx.Timeout(answer_s, connect=min(_CONNECT_S, answer_s))
         self._client = httpx.Client(
             base_url=self.url, headers=headers, timeout=timeout, trust_env=False, verify=_trust(certificate)
         )
@@ -57,6 +59,10 @@ class Remote:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its connections."""
         self._client.close()
 
     def get(self, path: str, kind: type[T], query: Mapping[str, str] | None = None) -> T:

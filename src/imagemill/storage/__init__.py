@@ -10,6 +10,7 @@ from imagemill.storage.folders import Folders
 from imagemill.storage.local import LocalStorage, flush_folder
 from imagemill.storage.lock import locked
 from imagemill.storage.memory import MemoryStorage
+from imagemill.storage.running import Running, announced, read_running
 
 if TYPE_CHECKING:
     from imagemill.settings import StorageSettings
@@ -20,11 +21,14 @@ __all__ = [
     "LocalStorage",
     "MemoryStorage",
     "Opened",
+    "Running",
     "Storage",
     "StorageError",
+    "announced",
     "flush_folder",
     "local_folder",
     "locked",
+    "read_running",
     "storage_of",
 ]
 

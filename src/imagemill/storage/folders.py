@@ -73,6 +73,16 @@ class Folders(msgspec.Struct, frozen=True):
         """What this machine is called among others."""
         return self.root / "node"
 
+    @property
+    def tray_lock(self) -> Path:
+        """Held by the one tray that shows this folder's appliance."""
+        return self.root / "tray.lock"
+
+    @property
+    def running(self) -> Path:
+        """Where the appliance answers, while it runs."""
+        return self.root / "running.json"
+
     def written(self) -> tuple[Path, ...]:
         """Return the folders that grow: each may be a disk of its own."""
         return self.root, self.sheets, self.uploads, self.sources, self.spool, self.drafts

@@ -1,0 +1,57 @@
+"""The appliance beside the desk: what can be said of it without one."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from imagemill.core.errors import RemoteError
+from imagemill.settings import Settings, StorageSettings
+from imagemill.storage import Running, announced, read_running
+from imagemill.tray.neighbour import Neighbour, port_near
+
+
+def test_a_port_that_is_taken_has_a_neighbour() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert port < port_near("127.0.0.1", port) <= port + 9
+    assert port_near("127.0.0.1", port) == port
+
+
+def test_where_nobody_may_listen_the_port_is_as_it_was() -> None:
+    assert port_near("192.0.2.1", 8750) == 8750
+    assert port_near("2001:db8::1", 8750) == 8750
+
+
+def test_before_the_first_start_there_is_nobody(tmp_path: Path) -> None:
+    neighbour = Neighbour(Settings(data_dir=str(tmp_path)))
+    assert (neighbour.running, neighbour.address) == (None, "")
+    assert not any((neighbour.is_ours, neighbour.is_starting, neighbour.has_failed))
+    assert neighbour.last_words() == "it said nothing"
+    neighbour.stop()
+    with pytest.raises(RemoteError, match="not running"):
+        neighbour.system()
+
+
+def test_only_what_a_tray_has_started_is_ours(tmp_path: Path) -> None:
+    neighbour = Neighbour(Settings(data_dir=str(tmp_path)))
+    with announced(neighbour.folders.running, Running("http://127.0.0.1:1", 4711)):
+        seen = [neighbour.is_ours]
+        for pid in ("4711", "4712", "nonsense"):
+            (tmp_path / "started-by-tray").write_text(pid)
+            seen.append(neighbour.is_ours)
+    assert seen == [False, True, False, False]
+    assert neighbour.running is None
+
+
+def test_what_is_announced_badly_is_not_announced(tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text('{"address": 1}')
+    assert read_running(tmp_path / "running.json") is None
+
+
+def test_pictures_may_be_elsewhere(tmp_path: Path) -> None:
+    assert Neighbour(Settings(data_dir=str(tmp_path))).outputs == tmp_path / "outputs"
+    s3 = StorageSettings(url="s3://bucket")
+    assert Neighbour(Settings(data_dir=str(tmp_path), storage=s3)).outputs is None
