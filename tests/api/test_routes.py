@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from imagemill.settings import Settings
-from tests.api.conftest import ADMIN, READER, SUBMITTER, Site, running, say
+from tests.api.conftest import ADMIN, READER, SHEET, SUBMITTER, Site, running, say
 
 TRICKS = [
     "..",
@@ -33,6 +33,10 @@ TRICKS = [
     "*",
 ]
 SAFE = {"get", "head"}
+NOBODYS = "018f0000-0000-7000-8000-000000000000"
+UNFETCHED = ("/original", "/pictures/{number}", "/pictures/{number}/output")
+"""Nobody fetches a source here."""
+OWNED = {"job_id", "image_id", "draft_id"}
 LOOKS = "/api/v1/sign-in-links"
 """Who may read may look at the page."""
 
@@ -78,8 +82,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         with site.client() as client:
             images = client.get(job["links"]["images"]).json()["images"]
             document = client.get("/openapi.json").json()
-        # `name` is a token's, an output's or a published image's.
-        values = {"job_id": job["id"], "image_id": images[0]["id"], "name": "image"}
+            draft = client.post("/api/v1/drafts", files={"file": ("shop.csv", SHEET)}).json()
+        # `name` is a token's, an output's or a published image's; `number` a picture's of the draft.
+        ids = {"job_id": job["id"], "image_id": images[0]["id"], "draft_id": draft["id"]}
+        values = ids | {"number": "0", "name": "image"}
         yield Shop(site, routes_of(document), values)
 
 
@@ -113,7 +119,7 @@ def test_one_owner_never_sees_another_s(shop: Shop) -> None:
     job = f"/api/v1/jobs/{shop.values['job_id']}"
     with shop.site.client(SUBMITTER) as other, shop.site.client() as owner:
         before = owner.get(job).headers["etag"]
-        owned = [route for route in shop.routes if {"job_id", "image_id"} & set(route.parameters)]
+        owned = [route for route in shop.routes if OWNED & set(route.parameters)]
         assert len(owned) > 12
         for route in owned:
             refused = asked(other, route, shop.values)
@@ -121,7 +127,7 @@ def test_one_owner_never_sees_another_s(shop: Shop) -> None:
         assert owner.get(job).headers["etag"] == before
         assert shop.values["job_id"] not in other.get("/api/v1/jobs").text
         for route in owned:
-            if route.method in SAFE and not route.path.endswith("/original"):  # nobody fetched one here
+            if route.method in SAFE and not route.path.endswith(UNFETCHED):
                 assert asked(owner, route, shop.values).status_code in {200, 307}, route
 
 
@@ -136,7 +142,7 @@ def test_every_answer_is_nosniff_and_in_no_frame(shop: Shop) -> None:
     with shop.site.client() as admin, shop.site.client(None) as nobody:
         for route in shop.routes:
             # Nothing is removed here: the id is nobody's.
-            values = shop.values | ({} if route.method in SAFE else {"job_id": "018f0000-0000-7000-8000-000000000000"})
+            values = shop.values | ({} if route.method in SAFE else dict.fromkeys(OWNED, NOBODYS))
             for client in (admin, nobody):
                 headers = asked(client, route, values).headers
                 assert headers["x-content-type-options"] == "nosniff", route
