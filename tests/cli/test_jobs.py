@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -86,6 +87,21 @@ def test_a_sheet_is_sent_awaited_and_fetched(shell: Shell, origin: Origin, appli
     assert out.split()[:3] == ["id", "state", "images"]
     assert job["id"] in out
     assert shell("jobs", "--name", "autumn") == (0, "", "There are no such jobs.\n")
+
+
+def test_the_page_is_opened_by_a_link(
+    shell: Shell, appliance: ApplianceProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = shell("page")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{appliance.url}/sign-in?code=")
+    assert httpx.get(out.strip(), trust_env=False).headers["location"] == "/"
+    assert httpx.get(out.strip(), trust_env=False).status_code == 401
+    assert set(json.loads(shell("page", "--json")[1])) == {"url", "expires_at"}
+    monkeypatch.setenv("BROWSER", "/bin/false")
+    monkeypatch.setattr("webbrowser._tryorder", None)
+    code, out, err = shell("page", "--open")
+    assert (code, err) == (0, "there is no browser to open here: copy the link into one\n")
 
 
 def test_a_job_is_moved(shell: Shell, origin: Origin) -> None:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from imagemill.api.auth import session_name
 from imagemill.settings import Settings
 from tests.api.conftest import ADMIN, Site, running
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-COOKIE = "imagemill_session"
+COOKIE = session_name(Settings())
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ def answers_in_memory(app: App) -> Answers:
 def _authentication(parts: Parts, rates: Rates) -> Callable[[ASGIApp], ASGIApp]:
     """Return the middleware; what Litestar is given in any other way it copies for each route, the counting too."""
     store = parts.store if parts.settings.auth == "token" else None
-    return lambda app: Authentication(app, store, rates)
+    return lambda app: Authentication(app, store, rates, parts.settings)
 
 
 def _widen_threads() -> None:

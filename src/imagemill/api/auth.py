@@ -18,6 +18,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from imagemill.api.rates import Rates, address_of
 from imagemill.core.errors import ForbiddenError, UnauthorizedError
 from imagemill.db import Caller, Store
+from imagemill.settings import Settings
 
 NEEDS: Final = "needs"
 """The route option that names the scope; routes under /api/v1 have `read` unless they say otherwise."""
@@ -26,7 +27,7 @@ NOTHING: Final = "nothing"
 """What a route needs that anybody may call, without a token."""
 
 SESSION: Final = "imagemill_session"
-"""The name of the page's cookie."""
+"""What the name of the page's cookie begins with."""
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -53,8 +54,9 @@ class Authentication:
     reverse proxy everybody has one address. Guessing 256 random bits is hopeless in any case.
     """
 
-    def __init__(self, app: ASGIApp, store: Store | None, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, store: Store | None, rates: Rates, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
         self._store = store
         self._rates = rates
 
@@ -71,7 +73,7 @@ class Authentication:
     async def _caller(self, scope: Scope) -> Caller:
         takes_basic = bool(scope["route_handler"].opt.get(TAKES_BASIC))
         token = _token([value for name, value in scope["headers"] if name == b"authorization"], takes_basic=takes_basic)
-        if token is None and (session := session_of(scope)):
+        if token is None and (session := session_of(scope, self._settings)):
             return await self._signed_in(scope, session)
         caller = await asyncio.to_thread(self._store.caller, token) if self._store and token else None
         if caller is None:
@@ -105,9 +107,14 @@ def provide_caller(request: Request[Caller, None, State]) -> Caller:
     return request.user
 
 
-def session_of(scope: Scope) -> str | None:
+def session_name(settings: Settings) -> str:
+    """Return the name of the page's cookie. Cookies do not tell ports apart, and a machine may have several of us."""
+    return f"{SESSION}_{settings.port}"
+
+
+def session_of(scope: Scope, settings: Settings) -> str | None:
     """Return the session that the page's cookie carries."""
-    return Request[Any, Any, Any](scope).cookies.get(SESSION) or None
+    return Request[Any, Any, Any](scope).cookies.get(session_name(settings)) or None
 
 
 def _comes_from_us(scope: Scope) -> bool:

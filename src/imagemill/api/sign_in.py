@@ -39,7 +39,11 @@ def create_sign_in_link(
     request: Request[Caller, None, State], parts: GivenParts, caller: GivenCaller
 ) -> Response[SignInLink]:
     """Make one."""
-    if parts.settings.auth == "token" and "authorization" not in request.headers and session_of(request.scope):
+    if (
+        parts.settings.auth == "token"
+        and "authorization" not in request.headers
+        and session_of(request.scope, parts.settings)
+    ):
         raise ForbiddenError("Only a token can ask for a link, the page cannot.")
     link = sign_in_link(parts, caller.name, origin_of(request, parts))
     return Response(link, status_code=201, headers={"Cache-Control": "no-store"})

@@ -21,6 +21,7 @@ VERBS: Final = {
     "diagnostics": "imagemill.cli.diagnostics",
     "doctor": "imagemill.cli.doctor",
     "jobs": "imagemill.cli.jobs",
+    "page": "imagemill.cli.page",
     "restore": "imagemill.cli.backup",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",

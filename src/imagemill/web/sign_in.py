@@ -8,7 +8,7 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter, SkipValidation, URLEncodedBody
 
-from imagemill.api.auth import NEEDS, NOTHING, SESSION, session_of
+from imagemill.api.auth import NEEDS, NOTHING, session_name, session_of
 from imagemill.api.rates import Rates, address_of
 from imagemill.api.sign_in import origin_of
 from imagemill.db import new_secret
@@ -57,10 +57,10 @@ def sign_in(view: GivenView, rates: GivenRates, data: URLEncodedBody[SignIn]) ->
 @post("/sign-out", opt={NEEDS: NOTHING}, sync_to_thread=True)
 def sign_out(view: GivenView) -> Response[str]:
     """End the session, whoever's it is: who has it may end it."""
-    if session := session_of(view.request.scope):
+    if session := session_of(view.request.scope, view.parts.settings):
         view.parts.store.end_session(session)
     answer = see_other("/sign-in")
-    answer.delete_cookie(SESSION, path="/")
+    answer.delete_cookie(session_name(view.parts.settings), path="/")
     return answer
 
 
@@ -78,7 +78,7 @@ def _signed_in(view: View, session: str, path: str) -> Response[str]:
 
 def _cookie(request: Request[Any, Any, Any], view: View, session: str) -> Cookie:
     return Cookie(
-        key=SESSION,
+        key=session_name(view.parts.settings),
         value=session,
         path="/",
         max_age=view.parts.settings.session_s,
