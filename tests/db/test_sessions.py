@@ -73,3 +73,13 @@ def test_the_appliance_s_own_sessions_outlive_a_restart(store: Store) -> None:
 def test_secrets_are_long_and_differ() -> None:
     assert len({new_secret() for _ in range(100)}) == 100
     assert len(new_secret()) >= 43
+
+
+def test_a_token_that_is_remembered_again_is_as_old_as_it_was(store: Store, clock: Clock) -> None:
+    """The appliance's own is, at each start."""
+    (made,) = store.tokens()
+    clock.now += 60
+    store.add_token("clerk", TOKEN, scopes=frozenset({"read"}), owner="shop")
+    assert store.tokens() == [made]
+    store.add_token("clerk", "im_another", scopes=frozenset({"read"}), owner="shop")
+    assert store.tokens()[0].created_at.timestamp() == clock.now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -129,9 +131,18 @@ def test_from_a_link_elsewhere_the_browser_asks_again_with_its_cookie(nobody: ht
     assert 'content="0; url=/jobs?a=%22b"' in answer.text
 
 
-def test_htmx_is_sent_to_sign_in(nobody: httpx.Client) -> None:
-    answer = nobody.get("/system/state", headers={"Accept": "*/*", "HX-Request": "true"})
+def test_htmx_is_sent_to_sign_in(site: Site, nobody: httpx.Client) -> None:
+    """And from there back to the page it was on, which is always one of ours."""
+    headers = {"Accept": "*/*", "HX-Request": "true"}
+    answer = nobody.get("/system/state", headers=headers)
     assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/sign-in")
+    for url, path in (
+        (f"{site.url}/jobs?q=a b", "/sign-in?next=%2Fjobs%3Fq%3Da%20b"),
+        ("https://evil.example/jobs", "/sign-in?next=%2Fjobs"),
+        ("https://evil.example", "/sign-in"),
+    ):
+        answer = nobody.get("/system/state", headers={**headers, "HX-Current-URL": url})
+        assert answer.headers["hx-redirect"] == path
 
 
 def test_without_tokens_nobody_signs_in(tmp_path: Path) -> None:
@@ -150,3 +161,34 @@ def test_pages_forbid_all_but_their_own_files(member: httpx.Client) -> None:
     assert policy["default-src"] == "'none'"
     assert (policy["script-src"], policy["style-src"], policy["connect-src"]) == ("'self'",) * 3
     assert "unsafe" not in headers["content-security-policy"]
+
+
+def test_a_session_outlives_a_restart_and_ends_in_time(tmp_path: Path) -> None:
+    with running(tmp_path / "data", Settings()) as site, site.client(None) as client:
+        client.get(link(site), headers=PAGE)
+        session = client.cookies[COOKIE]
+    with running(tmp_path / "data", Settings()) as again, again.client(None) as client:
+        client.cookies.set(COOKIE, session, domain="127.0.0.1")
+        assert sees_jobs(client)
+        with contextlib.closing(sqlite3.connect(again.folders.database)) as database, database:
+            database.execute("UPDATE session SET ends_at = 1")
+        assert not sees_jobs(client)
+        assert client.get("/jobs", headers=PAGE).headers["location"] == "/sign-in?next=%2Fjobs"
+
+
+def test_a_link_that_is_too_old_signs_nobody_in(site: Site, nobody: httpx.Client) -> None:
+    url = link(site)
+    with contextlib.closing(sqlite3.connect(site.folders.database)) as database, database:
+        database.execute("UPDATE sign_in SET ends_at = 1")
+    assert nobody.get(url).status_code == 401
+    assert not sees_jobs(nobody)
+
+
+def test_guesses_are_counted(tmp_path: Path) -> None:
+    with running(tmp_path / "data", Settings(rate_limit_failures=0.1)) as site, site.client(None) as client:
+        client.headers.update(PAGE)
+        assert client.get("/sign-in?code=guess").status_code == 401
+        refused = client.post("/sign-in", data={"token": "im_guess"})
+        assert refused.status_code == 429
+        assert "That was too fast" in refused.text
+        assert client.get(link(site)).status_code == 303, "who has a link comes in"

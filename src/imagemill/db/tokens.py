@@ -51,11 +51,11 @@ class Tokens(Queries):
     """Tokens have 256 random bits: one round of SHA-256 is enough, and a look-up by hash tells nothing by its time."""
 
     def add_token(self, name: str, token: str, *, scopes: frozenset[str], owner: str) -> None:
-        """Remember a token under a name, replacing one of that name."""
+        """Remember a token under a name, replacing another of that name."""
         self._touched(
             "INSERT INTO token (name, hash, scopes, owner, created_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, scopes = excluded.scopes, owner = excluded.owner,"
-            " created_at = excluded.created_at",
+            " created_at = CASE token.hash WHEN excluded.hash THEN token.created_at ELSE excluded.created_at END",
             (name, hashed(token), " ".join(sorted(scopes)), owner, self._clock()),
         )
 

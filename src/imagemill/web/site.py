@@ -102,5 +102,6 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
 def _with_sign_in(request: Request[Any, Any, Any], answer: Response[Any]) -> Response[Any]:
     """Send htmx to the sign-in page when a session has ended meanwhile."""
     if answer.status_code == HTTPStatus.UNAUTHORIZED and "hx-request" in request.headers:
-        answer.headers["HX-Redirect"] = "/sign-in"
+        here = urlsplit(request.headers.get("hx-current-url", "/"))
+        answer.headers["HX-Redirect"] = sign_in_path(here.path or "/", here.query)
     return answer

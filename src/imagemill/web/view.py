@@ -82,7 +82,7 @@ class View:
         if paused_at:
             return State("paused", "Paused", "No further image is begun until work is resumed.")
         if jobs:
-            return State("working", "Working", f"{waiting + running:,} images to go in {jobs:,} jobs")
+            return State("working", "Working", f"{waiting + running:,} images to go, {jobs:,} jobs")
         return State("idle", "Ready", "Nothing waits.")
 
 

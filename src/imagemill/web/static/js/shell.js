@@ -29,11 +29,20 @@ function themeButton() {
   show();
 }
 
+// A part of the page that comes again every few seconds: nobody looks at it in the background, and a failure is no news.
+function asksByItself(element) {
+  return Boolean(element.getAttribute("hx-trigger")?.startsWith("every"));
+}
+
 // What htmx could not load says why; without an answer the appliance is offline.
 function listenToHtmx() {
   document.body.addEventListener("htmx:afterSwap", (event) => showTimes(event.target));
   document.body.addEventListener("htmx:sendError", () => whenOffline(true));
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && asksByItself(event.detail.elt)) event.preventDefault();
+  });
   document.body.addEventListener("htmx:responseError", (event) => {
+    if (asksByItself(event.detail.elt)) return;
     let text = "That did not work: try again.";
     try {
       text = JSON.parse(event.detail.xhr.responseText).detail || text;
