@@ -192,3 +192,14 @@ def test_guesses_are_counted(tmp_path: Path) -> None:
         assert refused.status_code == 429
         assert "That was too fast" in refused.text
         assert client.get(link(site)).status_code == 303, "who has a link comes in"
+
+
+def test_from_a_page_elsewhere_a_link_signs_nobody_in_unasked(site: Site, nobody: httpx.Client) -> None:
+    url = httpx.URL(link(site))
+    asked = nobody.get(url, headers={"Sec-Fetch-Site": "cross-site"})
+    assert asked.status_code == 200
+    assert "Sign in to imagemill?" in asked.text
+    assert not sees_jobs(nobody)
+    answer = nobody.post("/sign-in", data={"code": url.params["code"]})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert sees_jobs(nobody)

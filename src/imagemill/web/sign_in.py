@@ -17,14 +17,18 @@ from imagemill.web.view import GivenView, View, see_other
 GivenRates = NamedDependency[SkipValidation[Rates]]
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
 
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+"""Pages of others may lead here, also to who does not want to be signed in as somebody else: they are asked."""
+
 _USED: Final = "This link does not work: it was used already, or is too old. Ask for a new one."
 _UNKNOWN: Final = "This token is not known here. Look whether all of it was copied."
 
 
 class SignIn(msgspec.Struct, frozen=True):
-    """The form."""
+    """The forms: by a token, or by the code of a link."""
 
-    token: str
+    token: str = ""
+    code: str = ""
     next: str = "/"
 
 
@@ -37,16 +41,16 @@ def show_sign_in(
         return see_other("/")
     if code is None:
         return view.page("sign_in.html", after=local(after), fault="")
-    session = new_secret()
-    if view.parts.store.use_code(code, session, view.parts.settings.session_s):
-        return _signed_in(view, session, local(after))
-    rates.of_failures.count(address_of(view.request.scope), "with a link that does not work")
-    return view.page("sign_in.html", 401, after="/", fault=_USED)
+    if view.request.headers.get("sec-fetch-site") in _ELSEWHERE:
+        return view.page("sign_in_link.html", code=code, after=local(after))
+    return _by_link(view, rates, code, local(after))
 
 
 @post("/sign-in", opt={NEEDS: NOTHING}, request_max_body_size=16 * 1024, sync_to_thread=True)
 def sign_in(view: GivenView, rates: GivenRates, data: URLEncodedBody[SignIn]) -> Response[str]:
-    """Sign in by a token."""
+    """Sign in by a token, or by a link's code."""
+    if data.code:
+        return _by_link(view, rates, data.code, local(data.next))
     session = new_secret()
     if view.parts.store.begin_session(data.token.strip(), session, view.parts.settings.session_s):
         return _signed_in(view, session, local(data.next))
@@ -68,6 +72,14 @@ def local(path: str) -> str:
     """Return a path of this page; whatever might lead elsewhere leads to the start."""
     is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if is_ours else "/"
+
+
+def _by_link(view: View, rates: Rates, code: str, path: str) -> Response[str]:
+    session = new_secret()
+    if view.parts.store.use_code(code, session, view.parts.settings.session_s):
+        return _signed_in(view, session, path)
+    rates.of_failures.count(address_of(view.request.scope), "with a link that does not work")
+    return view.page("sign_in.html", 401, after="/", fault=_USED)
 
 
 def _signed_in(view: View, session: str, path: str) -> Response[str]:
