@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.appliance_process import FROZEN, environment, needs_proc
+from tests.appliance_process import FROZEN, ApplianceProcess, environment, needs_proc
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
 from tests.ports import free_port
@@ -40,6 +41,14 @@ def test_the_binary_has_both_native_modules(tmp_path: Path) -> None:
     assert told["pool child"]["state"] == "ok"
     assert "native codec with libjpeg" in told["pool child"]["detail"]
     assert "native palette" in told["pool child"]["detail"]
+
+
+def test_the_binary_has_the_page(tmp_path: Path) -> None:
+    """Templates and static files are no modules: freezing takes only those it is told of."""
+    with ApplianceProcess(tmp_path / "data", program=FROZEN) as appliance:
+        files = re.findall(r'(?:href|src)="(/assets/[^"]+)"', appliance.get("/sign-in").text)
+        assert {Path(file).suffix for file in files} == {".css", ".js", ".svg"}
+        assert all(appliance.get(file).is_success for file in files)
 
 
 @needs_s3
