@@ -39,13 +39,14 @@ def test_all_that_is_asked_goes_through_tls(files: Path, tmp_path: Path) -> None
     ours: dict[str, Any] = {"tls_cert": files / "ours.pem", "tls_key": files / "ours.key"}
     port = free_port()
     with started(tmp_path, "serve", "--port", str(port), **ours) as process:
-        address = read_line(process)[-1]
-        assert read_line(process)[-1].startswith(f"{address}/")
+        address, link = read_line(process)[-1], read_line(process)[-1]
         _, token, _ = read_line(process)
         assert address == f"https://127.0.0.1:{port}"
         trusted = ssl.create_default_context(cafile=str(files / "ours.pem"))
         with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, trust_env=False) as client:
             assert client.get("/healthz").is_success
+            signed_in = client.get(link.removeprefix(address))
+            assert "secure" in signed_in.headers["set-cookie"].lower().split("; ")
             answer = client.get("/api/v1/jobs", headers={"Authorization": f"Bearer {token}"})
             assert answer.json()["jobs"] == []
         with pytest.raises(httpx.TransportError):

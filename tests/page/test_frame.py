@@ -36,12 +36,13 @@ def test_each_page_fits_the_window(open_page: OpenPage, width: int) -> None:
         assert fits(page), path
 
 
-def test_the_first_paint_is_soon_and_light(page: Page) -> None:
-    page.goto("/")
-    page.wait_for_load_state("networkidle")
+@pytest.mark.parametrize("path", ["/", "/jobs", "/system"])
+def test_the_first_paint_is_soon_and_light(page: Page, path: str) -> None:
+    page.goto(path)
+    page.wait_for_load_state("load")
     painted_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     sent = page.evaluate("performance.getEntriesByType('resource').map((each) => each.transferSize)")
-    print(f"first paint after {painted_ms:.0f} ms, {sum(sent)} bytes of {len(sent)} files")
+    print(f"{path}: first paint after {painted_ms:.0f} ms, {sum(sent)} bytes of {len(sent)} files")
     assert painted_ms <= FIRST_PAINT_MS
     assert 0 < sum(sent) <= ASSET_BYTES
 

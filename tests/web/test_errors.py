@@ -46,6 +46,13 @@ def test_who_is_not_signed_in_learns_nothing_of_what_there_is(nobody: httpx.Clie
     assert "Sign out" not in page.text
 
 
+def test_another_name_s_page_says_what_to_do(nobody: httpx.Client) -> None:
+    page = nobody.get("/", headers={"Host": "shop-pc.example"})
+    assert kind(page) == (421, HTML)
+    assert "add the name to `allowed_hosts`" in page.text
+    assert kind(nobody.get("/", headers={"Host": "shop-pc.example", "Accept": "*/*"})) == (421, PROBLEM)
+
+
 def test_what_the_token_may_not_do_is_said(fresh: Site) -> None:
     with browser(fresh, READER) as client:
         page = client.post("/system/pause")

@@ -111,7 +111,9 @@ class Gate:
         try:
             self._check(scope)
         except (HTTPException, ForbiddenError, TooManyRequestsError) as refusal:
-            await send_problem(Exchange(receive, send, scope["headers"]).send, refusal)
+            is_for_people = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+            exchange = Exchange(receive, send, scope["headers"])
+            await send_problem(exchange.send, refusal, is_for_people=is_for_people)
             return
         if scope["path"].startswith(IMAGES):
             await self._published(scope, receive, send)

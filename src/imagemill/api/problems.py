@@ -4,6 +4,7 @@ What a client reads is `detail` and the stable `code`; `cause`, tracebacks and a
 under the id that the answer carries as `instance`.
 """
 
+import html
 import logging
 import uuid
 from dataclasses import dataclass
@@ -147,15 +148,27 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-async def send_problem(send: Send, error: Exception, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    """Answer an error where there is no Litestar around."""
+async def send_problem(
+    send: Send, error: Exception, headers: tuple[tuple[bytes, bytes], ...] = (), *, is_for_people: bool = False
+) -> None:
+    """Answer an error where there is no Litestar around: for people as a page that needs no other file."""
     problem, more = problem_of(error)
-    body = msgspec.json.encode(problem)
+    body = _plain_page(problem) if is_for_people else msgspec.json.encode(problem)
+    media_type = b"text/html; charset=utf-8" if is_for_people else MEDIA_TYPE.encode()
     length = (b"content-length", b"%d" % len(body))
     own = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in more.items())
-    head = ((b"content-type", MEDIA_TYPE.encode()), length, *own, *headers)
+    head = ((b"content-type", media_type), length, *own, *headers)
     await send({"type": "http.response.start", "status": problem.status, "headers": head})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _plain_page(problem: Problem) -> bytes:
+    title, detail = html.escape(problem.title), html.escape(problem.detail)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+        f"<title>imagemill: {title}</title></head><body><h1>{title}</h1><p>{detail}</p></body></html>"
+    ).encode()
 
 
 def _problem(kind: Kind, code: str, detail: str, extra: dict[str, Any]) -> Problem:
