@@ -86,7 +86,7 @@ def test_a_shops_export_is_dropped_looked_at_and_compressed(
         "Rows", "2,038", "Images", f"{CELLS:,}", "Different", str(DISTINCT), "Faults", "none",
     ]  # fmt: skip
     expect(page.locator("thead .is-input")).to_have_text("Imageslinks")
-    expect(page.locator("#estimate-words")).to_contain_text(re.compile(r"About \d.* become .* saved · .* s"))
+    expect(page.locator("#estimate-words")).to_contain_text(re.compile(r"About \d.* become .* saved · .*s"))
     axe(page)
     told = page.locator("#look-words")
     expect(told).to_contain_text("SSIM")

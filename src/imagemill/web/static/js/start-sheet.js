@@ -64,7 +64,7 @@ function rank(column) {
 }
 
 function hintOf(draft, shown, hidden) {
-  if (!shown) return "";
+  if (!shown || draft.kind === "images") return "";
   const more = draft.counts.rows - shown;
   const parts = [];
   if (more > 0) parts.push(`${counted(more, "further row")}`);

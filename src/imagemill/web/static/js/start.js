@@ -32,10 +32,8 @@ function show(name, title) {
 
 function begin() {
   now.control?.abort();
-  look.close();
-  estimate.close();
-  if (now.draft) get(`/api/v1/drafts/${now.draft.id}`, { method: "DELETE" }).catch(() => {});
-  Object.assign(now, { source: null, draft: null, column: "", control: null, again: null });
+  forgetDraft();
+  Object.assign(now, { source: null, control: null, again: null });
   history.replaceState(null, "", location.pathname);
   show("begin");
 }
@@ -88,6 +86,7 @@ function takePictures(files) {
 }
 
 function forgetDraft() {
+  if (now.draft) get(`/api/v1/drafts/${now.draft.id}`, { method: "DELETE" }).catch(() => {});
   look.close();
   estimate.close();
   Object.assign(now, { draft: null, column: "" });
@@ -117,6 +116,7 @@ function created(source, control) {
 /** The draft has gone meanwhile: send the same once more, if it is still here. */
 async function recheck() {
   const { source, column } = now;
+  now.draft = null;
   if (!source) return refuse(new Refusal(404, { detail: "The sheet is not kept any more. Drop it again." }), () => begin());
   await check(source);
   if (column && now.draft) await choose(column);
@@ -179,7 +179,7 @@ function checked(draft, column = "") {
   const isSheet = draft.kind === "sheet";
   ready({
     kind: isSheet ? "Sheet" : "Links",
-    title: isSheet ? draft.filename || "Sheet" : counted(draft.counts.images, "link"),
+    title: isSheet ? draft.filename || "Sheet" : counted(draft.counts.rows, "link"),
     images: draft.counts.unique,
     figures: draft.counts.rows ? figuresOf(draft) : [],
     troubles: troublesOf(draft),
@@ -244,8 +244,20 @@ function faultsOf(draft) {
   const isOne = draft.fault_count === 1;
   const many = isOne ? "One fault" : `${count(draft.fault_count)} faults`;
   if (!draft.table.columns.length) return trouble("This cannot be read as a sheet", "bad", ...first);
-  const next = `Correct ${isOne ? "it" : "them"}, and drop the ${draft.kind === "sheet" ? "sheet" : "links"} here again. Nothing was queued.`;
-  return trouble(`${many} in the ${draft.kind === "sheet" ? "sheet" : "links"}`, "bad", ...first, element("p", { textContent: next }));
+  const them = isOne ? "it" : "them";
+  if (draft.kind === "images") return trouble(`${many} in the links`, "bad", ...first, backToLinks(them));
+  const next = `Correct ${them}, and drop the sheet here again. Nothing was queued.`;
+  return trouble(`${many} in the sheet`, "bad", ...first, element("p", { textContent: next }));
+}
+
+function backToLinks(them) {
+  const back = element("button", { type: "button", className: "button", textContent: `Correct ${them}` });
+  back.addEventListener("click", () => {
+    begin();
+    at("links").open = true;
+    at("links-text").focus();
+  });
+  return element("div", { className: "buttons" }, back);
 }
 
 function warningsOf(draft) {
