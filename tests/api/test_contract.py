@@ -43,7 +43,7 @@ CHECKED: Final = (
     "missing_required_header",
 )
 NOWHERE: Final = ("http://127.0.0.1:9/a.jpg", "https://127.0.0.1:9/b")
-LENIENT: Final = {"submit_sheet", "submit_images", "estimate_sheet", "create_draft", "show_preview"}
+LENIENT: Final = {"submit_sheet", "submit_images", "estimate_sheet", "create_draft", "show_preview", "preview_picture"}
 """Their fields are taken as texts too (`"quality": "50"`), and numbers where a text is meant: no fault."""
 
 load_all_checks()
@@ -120,8 +120,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    unlimited = Settings(rate_limit_per_token=0, rate_limit_per_address=0, rate_limit_failures=0)
-    with running(tmp_path_factory.mktemp("site") / "data", unlimited) as site:
+    unlimited = Settings(rate_limit_per_token=0, rate_limit_per_address=0, rate_limit_failures=0, workers=1)
+    with running(tmp_path_factory.mktemp("site") / "data", unlimited, works=True) as site:
         yield Stage(site)
 
 

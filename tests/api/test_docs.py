@@ -25,6 +25,7 @@ PATHS = {
     "/api/v1/drafts/{draft_id}",
     "/api/v1/drafts/{draft_id}/pictures/{number}",
     "/api/v1/drafts/{draft_id}/pictures/{number}/output",
+    "/api/v1/previews",
     "/api/v1/estimate",
     "/api/v1/jobs",
     "/api/v1/jobs/{job_id}",

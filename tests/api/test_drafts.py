@@ -15,7 +15,7 @@ from imagemill.settings import FetchSettings, Settings
 from tests.api.conftest import READER, SUBMITTER, Site, running
 from tests.origin import Origin
 
-DRAFTS = "/api/v1/drafts"
+DRAFTS, PREVIEWS = "/api/v1/drafts", "/api/v1/previews"
 
 
 @pytest.fixture(scope="module")
@@ -107,4 +107,26 @@ def test_what_is_refused(site: Site, origin: Origin) -> None:
             assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "draft")
         faulty = draft_of(admin, b"Images\nftp://a/b\n")
         assert admin.post("/api/v1/jobs", json={"draft": faulty["id"]}).json()["code"] == "invalid_sheet"
+    assert site.leftovers() == []
+
+
+def test_a_recipe_is_tried_on_a_picture_that_is_sent(site: Site, origin: Origin) -> None:
+    given = origin.file("/0.jpg") or b""
+    with site.client(SUBMITTER) as client:
+        for quality, most in (("90", len(given)), ("5", len(given) // 4)):
+            answer = client.post(PREVIEWS, files={"image": ("a.jpg", given)}, data={"quality": quality, "name": "x"})
+            assert answer.status_code == 200, answer.text
+            told = json.loads(answer.headers["x-preview"])
+            assert (told["source"]["bytes"], told["output"]["bytes"]) == (len(given), len(answer.content))
+            assert len(answer.content) < most
+        refused = [
+            (client.post(PREVIEWS, files={"image": ("a.jpg", b"<svg>")}), 422, "unsupported_format"),
+            (client.post(PREVIEWS, files=[("image", ("a.jpg", given))] * 2), 413, "too_large"),
+            (client.post(PREVIEWS, data={"quality": "5"}), 415, "unsupported_media_type"),
+            (client.post(PREVIEWS, files={"image": ("a.jpg", given)}, data={"quality": "x"}), 422, "invalid_request"),
+            (client.post(PREVIEWS, files={"other": (None, b"x")}), 422, "invalid_request"),
+        ]
+    assert [(answer.status_code, answer.json()["code"]) for answer, *_ in refused] == [
+        tuple(rest) for _, *rest in refused
+    ]
     assert site.leftovers() == []

@@ -6,9 +6,18 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from imagemill.core.errors import ImageCode, ImageError, NoRoomError, NotFoundError, PictureError, TooManyRequestsError
+from imagemill.core.errors import (
+    ImageCode,
+    ImageError,
+    NoRoomError,
+    NotFoundError,
+    PictureError,
+    RequestError,
+    TooManyRequestsError,
+)
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.pipeline import Preview, Room
 from imagemill.pool import PoolClosed
@@ -138,3 +147,27 @@ def test_a_draft_that_goes_meanwhile_is_gone(mill: Mill) -> None:
     mill.origin.before = lambda _: mill.pipeline.drafts.delete(uid, "shop")
     with pytest.raises(NotFoundError, match="send the sheet again"):
         shown(mill, uid)
+
+
+def test_a_picture_of_the_clients_own_is_tried_and_not_kept(mill: Mill) -> None:
+    intake = mill.pipeline.picture_intake()
+    intake.begin("a.jpg")
+    for start in range(0, 1000, 400):
+        intake.write(JPEG[start : start + 400])
+    intake.end()
+    preview, data = intake.output(Recipe())
+    assert (preview.source.bytes, len(data), mill.origin.fetched) == (1000, 500, [])
+    intake.discard()
+    assert mill.files() == []
+
+
+def test_no_picture_was_sent(mill: Mill) -> None:
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, max_uploads=1))
+    intake = mill.pipeline.picture_intake()
+    with pytest.raises(NoRoomError):
+        mill.pipeline.picture_intake()
+    with pytest.raises(RequestError, match="`image`"):
+        intake.output(Recipe())
+    intake.discard()
+    mill.pipeline.picture_intake().discard()
+    assert mill.files() == []

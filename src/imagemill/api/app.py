@@ -15,7 +15,7 @@ from imagemill.api.callbacks import list_deliveries, redeliver, try_callback
 from imagemill.api.docs import DocsPage, docs_asset, openapi_json, page_policy
 from imagemill.api.documents import JsonRequest
 from imagemill.api.downloads import download_archive, download_input, download_output, download_report
-from imagemill.api.drafts import create_draft, delete_draft, show_draft, show_picture, show_preview
+from imagemill.api.drafts import create_draft, delete_draft, preview_picture, show_draft, show_picture, show_preview
 from imagemill.api.events import stream_events
 from imagemill.api.gate import Gate
 from imagemill.api.health import healthz, readyz
@@ -54,6 +54,7 @@ ROUTES: Final[list[HTTPRouteHandler]] = [
     delete_draft,
     show_picture,
     show_preview,
+    preview_picture,
     list_jobs,
     show_job,
     list_images,

@@ -12,11 +12,12 @@ from litestar.types import ASGIApp
 from imagemill.api.auth import NEEDS
 from imagemill.api.fields import submission
 from imagemill.api.files import ServedFile
+from imagemill.api.image_uploads import try_picture
 from imagemill.api.jobs import GivenCaller, GivenParts
-from imagemill.api.openapi import FormOperation, OriginalOperation, PreviewOperation, refusals
+from imagemill.api.openapi import FormOperation, OriginalOperation, PreviewOperation, TrialOperation, refusals
 from imagemill.api.uploads import check_upload
 from imagemill.db import Caller
-from imagemill.pipeline import Draft
+from imagemill.pipeline import Draft, Preview
 
 PREVIEW: Final = "X-Preview"
 _NO_DRAFT: Final = (404, "There is no such draft any more, or it is another owner's; or it has no such picture.")
@@ -110,6 +111,26 @@ def show_preview(
     """Show an output."""
     fields = [(name, str(value)) for name, value in request.query_params.multi_items()]
     recipe = submission(parts.settings, fields).recipe
-    preview, data = parts.pipeline.previews.output(str(draft_id), number, recipe, caller.sees_only)
+    return _shown(*parts.pipeline.previews.output(str(draft_id), number, recipe, caller.sees_only))
+
+
+@post(
+    "/previews",
+    status_code=200,
+    summary="Try a recipe on a picture",
+    description="Takes one picture and the fields of a job, answers with what the recipe makes of it, keeps nothing."
+    " `X-Preview` as for a draft's picture.",
+    operation_class=TrialOperation,
+    responses=refusals(401, 403, 408, 413, 415, 503, picture_failed=_NO_PICTURE),
+    opt={NEEDS: "submit"},
+    tags=["drafts"],
+    request_max_body_size=None,
+)
+async def preview_picture(request: Request[Caller, None, State], parts: GivenParts) -> Response[bytes]:
+    """Try it."""
+    return _shown(*await try_picture(request, parts))
+
+
+def _shown(preview: Preview, data: bytes) -> Response[bytes]:
     headers = {PREVIEW: msgspec.json.encode(preview).decode()}
     return Response(data, media_type=f"image/{preview.output.format}", headers=headers)

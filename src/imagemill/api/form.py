@@ -124,6 +124,8 @@ class ImagesForm(_Form):
     names = IMAGE_FIELDS
     advice = "send images as the multipart files `image`"
     filename = ""
+    limit = "fetch.max_bytes"
+    """The setting that bounds an image."""
 
     def __init__(self, boundary: str, *, most_images: int, most_bytes: int) -> None:
         self.most_parts = most_images + MAX_PARTS
@@ -144,7 +146,7 @@ class ImagesForm(_Form):
             return clean_filename(event.filename or "")
         self._image_bytes += len(event or b"")
         if self._image_bytes > self._most_bytes:
-            raise TooLargeError(f"Image {self._images} is larger than {self._most_bytes} bytes (`fetch.max_bytes`).")
+            raise TooLargeError(f"Image {self._images} is larger than {self._most_bytes} bytes (`{self.limit}`).")
         return event
 
 

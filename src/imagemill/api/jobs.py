@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from imagemill.api.auth import NEEDS
+from imagemill.api.image_uploads import accept_images
 from imagemill.api.openapi import (
     ACCEPTED,
     WATCHED,
@@ -23,7 +24,7 @@ from imagemill.api.openapi import (
 )
 from imagemill.api.parts import Parts
 from imagemill.api.ranges import is_unchanged
-from imagemill.api.uploads import accept_images, accept_upload, estimate_upload
+from imagemill.api.uploads import accept_upload, estimate_upload
 from imagemill.core import keys
 from imagemill.core.estimate import Estimate
 from imagemill.core.failures import Failures

@@ -215,6 +215,9 @@ class PreviewOperation(DownloadOperation):
         """Add the header, and every field of a recipe but for the thumbnails, which are not made."""
         super().__post_init__()
         self.responses = {**(self.responses or {}), "200": self._answer(self.what, "X-Preview")}
+        self._take_fields()
+
+    def _take_fields(self) -> None:
         self.parameters = [
             *(self.parameters or []),
             *(
@@ -223,6 +226,15 @@ class PreviewOperation(DownloadOperation):
                 if name != "thumbnails"
             ),
         ]
+
+
+@dataclass
+class TrialOperation(PreviewOperation):
+    """Documents the same for a picture that the client sends."""
+
+    def _take_fields(self) -> None:
+        body = _body(_form({"image": _part("A picture. Also accepted as `images`, `file`.")}))
+        self.request_body = RequestBody(content={"multipart/form-data": body}, required=True)
 
 
 @dataclass

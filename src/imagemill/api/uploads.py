@@ -16,14 +16,22 @@ from litestar.exceptions import ClientException
 
 from imagemill.api.documents import Document
 from imagemill.api.fields import KEY_HEADER, digest, idempotency_key, submission
-from imagemill.api.form import OVERHEAD_BYTES, ImagesForm, UploadForm, json_too_large, too_large
+from imagemill.api.form import OVERHEAD_BYTES, UploadForm, json_too_large, too_large
 from imagemill.api.parts import Parts
 from imagemill.core.errors import NotFoundError, RequestError
 from imagemill.core.estimate import Estimate
 from imagemill.core.job import JobKind, Submission
 from imagemill.core.sheet import SheetError
 from imagemill.db import Caller
-from imagemill.pipeline import Accepted, Draft, ImageIntake, Intake, Kept, Repeat, batched, images_sheet
+from imagemill.pipeline import (
+    Accepted,
+    Draft,
+    Intake,
+    Kept,
+    Repeat,
+    batched,
+    images_sheet,
+)
 
 BATCH_BYTES: Final = 256 * 1024
 """The intake is fed so much at a time: a hop to a thread costs as much as reading 10 KiB of sheet."""
@@ -32,7 +40,16 @@ LEAST_BYTES_PER_S: Final = 1024
 """A client that sends a byte now and then would hold a place for ever: on the whole it must be faster than this."""
 
 T = TypeVar("T")
-Taking = TypeVar("Taking", bound=Intake)
+
+
+class Begun(Protocol):
+    """What can be given up."""
+
+    def discard(self) -> None:
+        """Leave nothing."""
+
+
+Taking = TypeVar("Taking", bound=Begun)
 
 
 class Form(Protocol):
@@ -61,10 +78,6 @@ class Upload(Generic[Taking]):
         self._intake = intake
         self._turn = threading.Lock()
 
-    async def feed(self, data: bytes) -> None:
-        """Hand on some of the sheet."""
-        await self._in_turn(lambda: self._intake.feed(data))
-
     async def finish(self, call: Callable[[Taking], T]) -> T:
         """Have something done with it, or made of it."""
         return await self._in_turn(lambda: call(self._intake))
@@ -86,42 +99,9 @@ async def accept_upload(request: Request[Caller, None, State], parts: Parts) -> 
     key = idempotency_key(request.headers.getall(KEY_HEADER, []))
 
     async def accept(upload: Upload[Intake], form: Form) -> Accepted:
-        return await upload.finish(partial(_accepted, parts, form, request.user.owner, key))
+        return await upload.finish(partial(accepted, parts, form, request.user.owner, key))
 
     return await _received(request, parts, parts.pipeline.intake, accept)
-
-
-async def accept_images(request: Request[Caller, None, State], parts: Parts) -> Accepted:
-    """Receive a multipart form and make its images a job; RequestError lists its faults."""
-    boundary = boundary_of(request)
-    if boundary is None:
-        raise ClientException("Send images as multipart/form-data, in the files `image`.", status_code=415)
-    key = idempotency_key(request.headers.getall(KEY_HEADER, []))
-    settings = parts.settings
-    form = ImagesForm(boundary, most_images=settings.max_upload_images, most_bytes=settings.fetch.max_bytes)
-    finish = partial(_accepted, parts, form, request.user.owner, key)
-    return await receive_images(request, parts, form, parts.pipeline.image_intake, finish)
-
-
-async def receive_images(
-    request: Request[Caller, None, State],
-    parts: Parts,
-    form: ImagesForm,
-    begin: Callable[[], ImageIntake],
-    finish: Callable[[ImageIntake], T],
-) -> T:
-    """Feed a form's images to an intake while they come, and return what `finish` makes of it."""
-    limit = parts.settings.max_upload_bytes
-    if (request.content_length or 0) > limit + OVERHEAD_BYTES:
-        raise too_large(limit)
-    upload = Upload(await asyncio.to_thread(begin))
-    try:
-        async for events in _events(form, _body(request, parts.body_timeout_s), limit):
-            await upload.finish(partial(_take, events))
-        form.close()
-        return await upload.finish(finish)
-    finally:
-        await upload.discard()
 
 
 def boundary_of(request: Request[Caller, None, State]) -> str | None:
@@ -130,42 +110,14 @@ def boundary_of(request: Request[Caller, None, State]) -> str | None:
     return options.get("boundary") or None if kind == "multipart/form-data" else None
 
 
-def _asked(parts: Parts, form: Form) -> Submission:
+def asked_for(parts: Parts, form: Form) -> Submission:
     return submission(parts.settings, form.fields, form.errors)
 
 
-def _accepted(parts: Parts, form: Form, owner: str, key: str | None, intake: Intake) -> Accepted:
-    asked = _asked(parts, form)
+def accepted(parts: Parts, form: Form, owner: str, key: str | None, intake: Intake) -> Accepted:
+    asked = asked_for(parts, form)
     repeat = Repeat(key, digest(form.fields)) if key else None
     return intake.accept(asked, owner=owner, filename=form.filename or "", repeat=repeat)
-
-
-def _take(events: list[str | bytes | None], intake: ImageIntake) -> None:
-    for event in events:
-        if event is None:
-            intake.end()
-        elif isinstance(event, bytes):
-            intake.write(event)
-        else:
-            intake.begin(event)
-
-
-async def _events(
-    form: ImagesForm, body: AsyncIterator[bytes], most_bytes: int
-) -> AsyncIterator[list[str | bytes | None]]:
-    """Yield what a body says of its images, in lots worth a thread's while."""
-    lot: list[str | bytes | None] = []
-    held = received = 0
-    async for chunk in body:
-        received += len(chunk)
-        if received > most_bytes + OVERHEAD_BYTES:
-            raise too_large(most_bytes)
-        lot += form.feed(chunk)
-        held += len(chunk)
-        if held >= BATCH_BYTES:
-            yield lot
-            lot, held = [], 0
-    yield lot
 
 
 async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -> Estimate:
@@ -173,7 +125,7 @@ async def estimate_upload(request: Request[Caller, None, State], parts: Parts) -
 
     async def estimate(upload: Upload[Intake], form: Form) -> Estimate:
         return await _while_wanted(
-            request, lambda is_gone: upload.finish(lambda intake: intake.estimate(_asked(parts, form), is_gone))
+            request, lambda is_gone: upload.finish(lambda intake: intake.estimate(asked_for(parts, form), is_gone))
         )
 
     if request.content_type[0] != "application/json":
@@ -188,7 +140,7 @@ async def _estimated(
     request: Request[Caller, None, State], parts: Parts, document: Document, draft: Kept
 ) -> Estimate | None:
     """Say what a draft would cost from what is known of it already, where that is enough."""
-    asked = _asked(parts, document)
+    asked = asked_for(parts, document)
     return await _while_wanted(
         request, lambda is_gone: asyncio.to_thread(parts.pipeline.estimate_draft, draft, asked, is_gone)
     )
@@ -210,7 +162,7 @@ async def check_upload(request: Request[Caller, None, State], parts: Parts) -> D
 
     async def check(upload: Upload[Intake], form: Form) -> Draft:
         def keep(intake: Intake) -> Draft:
-            column, filename = _asked(parts, form).image_column, form.filename or ""
+            column, filename = asked_for(parts, form).image_column, form.filename or ""
             return intake.draft(parts.pipeline.drafts, column, owner=request.user.owner, filename=filename)
 
         return await upload.finish(keep)
@@ -240,6 +192,10 @@ async def _received(
     raise ClientException(message, status_code=415)
 
 
+def _fed(sheet: bytes, intake: Intake) -> None:
+    intake.feed(sheet)
+
+
 async def receive_sheet(
     request: Request[Caller, None, State],
     parts: Parts,
@@ -253,8 +209,8 @@ async def receive_sheet(
         raise too_large(limit)
     upload = Upload(await asyncio.to_thread(begin, "sheet"))
     try:
-        async for sheet in _batches(form, _body(request, parts.body_timeout_s)):
-            await upload.feed(sheet)
+        async for sheet in _batches(form, body_of(request, parts.body_timeout_s)):
+            await upload.finish(partial(_fed, sheet))
         form.close()
         return await finish(upload, form)
     finally:
@@ -314,7 +270,7 @@ async def _whole(request: Request[Caller, None, State], parts: Parts) -> bytes:
     limit, body = parts.settings.max_json_bytes, bytearray()
     if (request.content_length or 0) > limit:
         raise json_too_large(limit)
-    async for chunk in _body(request, parts.body_timeout_s):
+    async for chunk in body_of(request, parts.body_timeout_s):
         body += chunk
         if len(body) > limit:
             raise json_too_large(limit)
@@ -332,7 +288,7 @@ async def _batches(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncIterato
     yield bytes(batch)
 
 
-async def _body(request: Request[Caller, None, State], timeout_s: float) -> AsyncIterator[bytes]:
+async def body_of(request: Request[Caller, None, State], timeout_s: float) -> AsyncIterator[bytes]:
     """Yield the body as it comes; 408 when it comes too slowly, ClientException when the client is gone."""
     started_at = time.monotonic()
     received = 0

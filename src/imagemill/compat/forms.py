@@ -13,8 +13,9 @@ from litestar.exceptions import ClientException
 
 from imagemill.api.fields import submission
 from imagemill.api.form import ImagesForm, UploadForm
+from imagemill.api.image_uploads import receive_images
 from imagemill.api.parts import Parts
-from imagemill.api.uploads import Form, Upload, boundary_of, receive_images, receive_sheet
+from imagemill.api.uploads import Form, Upload, boundary_of, receive_sheet
 from imagemill.compat.profile import Refusal, Refused
 from imagemill.core.errors import ImageError
 from imagemill.core.job import Profile

@@ -22,7 +22,7 @@ from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
 from imagemill.pipeline.outage import Outage
 from imagemill.pipeline.parts import Parts
-from imagemill.pipeline.previews import Preview, Previews
+from imagemill.pipeline.previews import PictureIntake, Preview, Previews
 from imagemill.pipeline.room import Room
 from imagemill.pipeline.sheets import batched
 from imagemill.pipeline.steps import Notify, Step, Sweep, Work
@@ -50,6 +50,7 @@ __all__ = [
     "Notify",
     "Outage",
     "Parts",
+    "PictureIntake",
     "Pipeline",
     "Preview",
     "Previews",
@@ -117,6 +118,12 @@ class Pipeline:
         with ExitStack() as place:
             self._admission.enter(place, is_new=False)
             return self.drafts.look(uid, sees_only, column)
+
+    def picture_intake(self) -> PictureIntake:
+        """Begin to take in a picture that a recipe is tried on; NoRoomError as `intake`, but for the backlog."""
+        with ExitStack() as place:
+            self._admission.enter(place, is_new=False)
+            return self.previews.intake(place)
 
     def estimate_draft(self, kept: Kept, asked: Submission, is_given_up: Callable[[], bool]) -> Estimate | None:
         """Say what a draft would cost from what its check found; None where it was not checked as is asked for now."""

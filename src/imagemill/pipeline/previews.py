@@ -1,12 +1,14 @@
 """Previews: one of a draft's own pictures, as it is and as a recipe would make it, before there is a job.
 
 A source is fetched as for a job, with its limits and politeness, and stays with the draft, so that another quality
-costs only the compressing. So many are made at a time, and one of each draft.
+costs only the compressing. So many are made at a time, and one of each draft. A client may also send a picture of its
+own to be tried: that is not kept at all.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 import threading
 from contextlib import ExitStack, contextmanager
@@ -16,14 +18,21 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.budget import Budget
-from imagemill.core.errors import ImageCode, ImageError, NotFoundError, PictureError, TooManyRequestsError
+from imagemill.core.errors import (
+    ImageCode,
+    ImageError,
+    NotFoundError,
+    PictureError,
+    RequestError,
+    TooManyRequestsError,
+)
 from imagemill.core.job import Count
 from imagemill.fetch import kept as kept_source
 from imagemill.imaging.sniff import sniff
 from imagemill.pool import PoolClosed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from imagemill.core.recipe import Recipe
     from imagemill.fetch import Fetched
@@ -71,7 +80,7 @@ class Previews:
         with _shown():
             url, path = _place(kept, number)
             if not path.exists():
-                with self._alone(kept):
+                with self._alone(uid):
                     self._fetch(url, path)
             with path.open("rb") as file:
                 return path, sniff(file.read(_HEAD_BYTES), self._parts.settings.image.formats)
@@ -79,26 +88,37 @@ class Previews:
     def output(self, uid: str, number: int, recipe: Recipe, sees_only: str | None) -> tuple[Preview, bytes]:
         """Return what a recipe makes of a draft's picture; its thumbnails are not made."""
         kept = self._drafts.find(uid, sees_only)
-        with self._alone(kept), _shown():
+        with self._alone(uid), _shown():
             url, path = _place(kept, number)
             if not path.exists():
                 self._fetch(url, path)
-            source = kept_source(path, self._parts.folders.spool, "")
-            try:
-                return self._compressed(source, msgspec.structs.replace(recipe, thumbnails=()))
-            finally:
-                source.discard()
+            return self._made(path, recipe)
+
+    def intake(self, place: ExitStack) -> PictureIntake:
+        """Begin to take in a picture that a recipe is tried on; `place` is closed at the end."""
+        return PictureIntake(self._parts, self._tried, place)
+
+    def _tried(self, path: Path, recipe: Recipe) -> tuple[Preview, bytes]:
+        with self._alone(path.name), _shown():
+            return self._made(path, recipe)
+
+    def _made(self, path: Path, recipe: Recipe) -> tuple[Preview, bytes]:
+        source = kept_source(path, self._parts.folders.spool, "")
+        try:
+            return self._compressed(source, msgspec.structs.replace(recipe, thumbnails=()))
+        finally:
+            source.discard()
 
     @contextmanager
-    def _alone(self, kept: Kept) -> Iterator[None]:
+    def _alone(self, name: str) -> Iterator[None]:
         """Hold one of the places, and the draft's own."""
         with ExitStack() as places:
             with self._turn:
-                if kept.folder.name in self._busy or not self._places.takes(1):
+                if name in self._busy or not self._places.takes(1):
                     raise TooManyRequestsError("Another picture is being made: ask again in a moment.")
-                self._busy.add(kept.folder.name)
+                self._busy.add(name)
             places.callback(self._places.give, 1)
-            places.callback(self._busy.discard, kept.folder.name)
+            places.callback(self._busy.discard, name)
             yield
 
     def _fetch(self, url: str, path: Path) -> None:
@@ -135,6 +155,45 @@ class Previews:
         finally:
             Path(made.path).unlink(missing_ok=True)
         return _preview(source, result), data
+
+
+class PictureIntake:
+    """One picture on its way in: `begin`, `write` …, `end`, then `output`; `discard` at last, whatever came."""
+
+    def __init__(self, parts: Parts, make: Callable[[Path, Recipe], tuple[Preview, bytes]], place: ExitStack) -> None:
+        """Take over `place`."""
+        self._room, self._make = parts.room, make
+        self._path = parts.folders.spool / f"picture-{secrets.token_hex(8)}"
+        self._file = self._path.open("xb")
+        self._is_begun = False
+        self._place = place.pop_all()
+
+    def begin(self, filename: str) -> None:  # noqa: ARG002 - the shape of an intake of images
+        """Begin the picture."""
+        self._is_begun = True
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        with self._room.watched():
+            self._file.write(data)
+
+    def end(self) -> None:
+        """The picture is whole."""
+        with self._room.watched():
+            self._file.close()
+
+    def output(self, recipe: Recipe) -> tuple[Preview, bytes]:
+        """Return what a recipe makes of it."""
+        if not self._is_begun:
+            message = "No image was sent: send it as the multipart file `image`."
+            raise RequestError(message, [("image", message)])
+        return self._make(self._path, recipe)
+
+    def discard(self) -> None:
+        """Leave nothing on the disk."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+        self._place.close()
 
 
 def _place(kept: Kept, number: int) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-// How it will look: one of the draft's own pictures before and after, under one slider, anew for each recipe.
+// How it will look: one of the draft's own pictures, or of those dropped, before and after under one slider.
 import { Refusal, get } from "./send.js";
 import { element } from "./start-sheet.js";
 import { percent, size } from "./units.js";
@@ -7,12 +7,40 @@ const WAIT_MS = 180;
 const BUSY_MS = 250;
 const at = (id) => document.getElementById(id);
 
-/** A view on the pictures of a draft. `recipe()` returns the fields of now; `onGone` is called when the draft has gone. */
+/** Pictures of a draft: fetched by the appliance, where they are from. */
+export function draftPictures(draft) {
+  const base = (number) => `/api/v1/drafts/${draft.id}/pictures/${number}`;
+  return {
+    count: draft.pictures.length,
+    waiting: (number) => `Fetching a picture from ${hostOf(draft.pictures[number])} …`,
+    before: base,
+    after: (number, recipe) => get(`${base(number)}/output?${new URLSearchParams(recipe)}`),
+  };
+}
+
+/** Pictures that lie here: each is sent to be tried. */
+export function filePictures(files) {
+  const urls = new Map();
+  return {
+    count: files.length,
+    waiting: (number) => `Trying ${files[number].name} …`,
+    before: (number) => urls.get(number) ?? urls.set(number, URL.createObjectURL(files[number])).get(number),
+    after: (number, recipe) => {
+      const form = new FormData();
+      for (const [name, value] of Object.entries(recipe)) form.append(name, value);
+      form.append("image", files[number], files[number].name);
+      return get("/api/v1/previews", { method: "POST", body: form });
+    },
+    close: () => urls.forEach((url) => URL.revokeObjectURL(url)),
+  };
+}
+
+/** A view on pictures. `recipe()` returns the fields of now; `onGone` is called when their draft has gone. */
 export class Look {
   constructor(recipe, onGone) {
     this.recipe = recipe;
     this.onGone = onGone;
-    this.draft = null;
+    this.pictures = null;
     this.number = 0;
     this.isAtWork = false;
     this.isAsked = false;
@@ -25,20 +53,20 @@ export class Look {
     this.divide();
   }
 
-  /** Begin with a draft's first picture; null: there is nothing to look at. */
-  open(draft) {
+  /** Begin with the first of some pictures. */
+  open(pictures) {
     this.close();
-    this.draft = draft;
+    this.pictures = pictures;
     this.number = 0;
     this.failures = 0;
-    at("split").hidden = at("look-words").hidden = !draft;
-    at("look-steps").hidden = !draft || draft.pictures.length < 2;
-    if (draft) this.begin();
+    at("look-steps").hidden = pictures.count < 2;
+    this.begin();
   }
 
   close() {
     clearTimeout(this.timer);
-    this.draft = null;
+    this.pictures?.close?.();
+    this.pictures = null;
     this.isAsked = false;
     for (const id of ["split-before", "split-after"]) {
       at(id).hidden = true;
@@ -48,7 +76,7 @@ export class Look {
   }
 
   step(by) {
-    const whole = this.draft.pictures.length;
+    const whole = this.pictures.count;
     this.number = (this.number + by + whole) % whole;
     this.failures = 0;
     this.begin();
@@ -56,17 +84,17 @@ export class Look {
 
   /** Another picture: nothing of the last one stays. */
   begin() {
-    at("look-number").textContent = `${this.number + 1} of ${this.draft.pictures.length}`;
+    at("look-number").textContent = `${this.number + 1} of ${this.pictures.count}`;
     at("split-before").hidden = at("split-after").hidden = true;
     at("look-words").textContent = "";
-    this.say(`Fetching a picture from ${hostOf(this.draft.pictures[this.number])} …`);
+    this.say(this.pictures.waiting(this.number));
     this.isNew = true;
     this.refresh(0);
   }
 
   /** The recipe has changed, or will in a moment: make the picture again once that is quiet. */
   refresh(wait = WAIT_MS) {
-    if (!this.draft) return;
+    if (!this.pictures) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.make(), wait);
   }
@@ -77,40 +105,39 @@ export class Look {
       this.isAsked = true;
       return;
     }
-    const { draft, number } = this;
+    const { pictures, number } = this;
     this.isAtWork = true;
     at("split").classList.add("is-busy");
     try {
-      await this.fetch(draft, number);
+      await this.fetch(pictures, number);
     } finally {
       this.isAtWork = false;
       at("split").classList.remove("is-busy");
     }
-    if (this.isAsked || (this.draft && (this.draft !== draft || this.number !== number))) {
+    if (this.isAsked || (this.pictures && (this.pictures !== pictures || this.number !== number))) {
       this.isAsked = false;
       this.refresh(0);
     }
   }
 
-  async fetch(draft, number) {
-    const base = `/api/v1/drafts/${draft.id}/pictures/${number}`;
-    const isCurrent = () => this.draft === draft && this.number === number;
+  async fetch(pictures, number) {
+    const isCurrent = () => this.pictures === pictures && this.number === number;
     try {
-      const answer = await get(`${base}/output?${new URLSearchParams(this.recipe())}`);
+      const answer = await pictures.after(number, this.recipe());
       const made = await answer.blob();
-      if (isCurrent()) this.show(base, JSON.parse(answer.headers.get("X-Preview")), made);
+      if (isCurrent()) this.show(pictures.before(number), JSON.parse(answer.headers.get("X-Preview")), made);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (isCurrent()) this.refused(error);
     }
   }
 
-  show(base, told, made) {
+  show(url, told, made) {
     const before = at("split-before");
     const after = at("split-after");
     this.say("");
     this.failures = 0;
-    if (this.isNew) before.src = base;
+    if (this.isNew) before.src = url;
     this.isNew = false;
     this.forget();
     this.url = URL.createObjectURL(made);
@@ -127,7 +154,7 @@ export class Look {
       this.onGone();
     } else if (error.status === 422 && error.errors.length) {
       at("look-words").textContent = error.errors.map((each) => `${each.field}: ${each.message}`).join(" ");
-    } else if (this.isNew && error.status === 422 && this.failures < 2 && this.draft.pictures.length > 1) {
+    } else if (this.isNew && error.status === 422 && this.failures < 2 && this.pictures.count > 1) {
       const failures = this.failures + 1;
       this.step(1);
       this.failures = failures;

@@ -3,7 +3,7 @@ import { announce, note } from "./notes.js";
 import { onReturn } from "./offline.js";
 import { Refusal, get, send, sendJson } from "./send.js";
 import { Estimate } from "./start-estimate.js";
-import { Look } from "./start-look.js";
+import { Look, draftPictures, filePictures } from "./start-look.js";
 import { fieldsOf, recipeOf, showWrongFields, watchOptions } from "./start-options.js";
 import { candidates, element, rowOf, sentence, showSheet, trouble } from "./start-sheet.js";
 import { showPictures } from "./start-pictures.js";
@@ -83,6 +83,7 @@ function takePictures(files) {
   now.source = { files };
   showPictures(files);
   ready({ kind: "Pictures", title: counted(files.length, "picture"), isPictures: true, images: files.length, isRight: true });
+  look.open(filePictures(files));
 }
 
 function forgetDraft() {
@@ -185,7 +186,7 @@ function checked(draft, column = "") {
     troubles: troublesOf(draft),
     isRight,
   });
-  look.open(isRight && draft.pictures.length ? draft : null);
+  if (isRight) look.open(draftPictures(draft));
   if (isRight) estimate.refresh(0);
   const faults = draft.fault_count ? counted(draft.fault_count, "fault") : "no faults";
   announce(`${counted(draft.counts.rows, "row")}, ${counted(draft.counts.unique, "different image")}, ${faults}`);
@@ -200,9 +201,7 @@ function ready({ kind, title, images, figures = [], troubles = [], isRight, isPi
   at("pictures").hidden = !isPictures;
   at("look").hidden = at("more").hidden = at("go").hidden = !isRight;
   at("columns").classList.toggle("is-single", !isRight);
-  at("columns").classList.toggle("is-pictures", isPictures);
   for (const field of document.querySelectorAll("#options [data-sheet]")) field.hidden = isPictures || now.draft?.kind === "images";
-  if (isPictures) look.open(null);
   now.label = `Compress ${counted(images, "image")}`;
   pressing(false);
   show("ready", title);
