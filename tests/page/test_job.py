@@ -54,7 +54,7 @@ def test_a_catalogue_is_watched_to_its_end(page: Page, appliance: ApplianceProce
     pictures = sorted(SHOP.iterdir())[:150]
     job = appliance.submit(sheet([f"{shop.url}/{each.name}" for each in pictures]), name="Autumn")
     page.goto(f"/jobs/{job}")
-    moves = page.locator('[data-field="settled"]')
+    moves = page.locator('[data-field="done"]')
     expect(moves).not_to_have_text("0")
     page.reload()
     appliance.kill()

@@ -43,7 +43,7 @@ def test_a_waiting_job_can_be_paused_resumed_and_cancelled(site: Site, member: h
     job = site.submit(name="Spring & <b>more</b>")
     page = seen(member, job)
     assert '<h1 tabindex="-1" id="job-title">Spring &amp; &lt;b&gt;more&lt;/b&gt;</h1>' in page
-    assert all(word in page for word in ("Waiting", "Pause", "Cancel", "Delete", "of 3 pictures", "Sheet so far"))
+    assert all(word in page for word in ("Waiting", "Pause", "Cancel", "Delete", "of 3 pictures done", "Sheet so far"))
     assert "Resume" not in page
     assert said(member, job, "pause") == path(job)
     page = seen(member, job)

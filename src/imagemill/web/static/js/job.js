@@ -33,7 +33,6 @@ function widen(name, share) {
 function showNumbers(job) {
   const { counts, bytes } = job;
   const settled = counts.images - counts.pending - counts.running;
-  put("settled", count(settled));
   put("done", count(counts.done));
   put("failed", count(counts.failed));
   root.querySelector('[data-field="failed"]')?.classList.toggle("tone-bad", counts.failed > 0);
