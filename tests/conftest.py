@@ -10,6 +10,7 @@ import pytest
 
 from imagemill.db import Store, open_database
 from tests.postgres_server import PostgresServer
+from tests.redis_server import RedisServer
 from tests.s3_server import S3Server
 from tests.seeds import Clock, Seeds, mistallied
 
@@ -38,6 +39,13 @@ def clock() -> Clock:
 def postgres() -> Iterator[PostgresServer]:
     """The PostgreSQL server of this session; tests that ask for it are marked `needs_postgres`."""
     with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """The Redis server of this session; tests that ask for it are marked `needs_redis`."""
+    with RedisServer() as server:
         yield server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import stat
 import threading
@@ -14,11 +15,15 @@ from pathlib import Path
 import pytest
 
 from imagemill import queue as module
+from imagemill.core.errors import StartError
 from imagemill.core.job import Submission
 from imagemill.db import Claim
 from imagemill.pipeline import Notify, Step, Work
 from imagemill.queue import Queue
+from imagemill.queue.carriers import OnServer
 from tests.appliance_process import until
+from tests.ports import free_port
+from tests.redis_server import RedisServer, needs_redis
 
 
 class FakeStory:
@@ -83,18 +88,25 @@ class Failing:
         return []
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "queue.db"
+Carrier = Callable[[], Path | OnServer]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=needs_redis)])
+def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Carrier:
+    """Return what makes the same carrier anew, as a start does."""
+    if request.param == "sqlite":
+        return lambda: tmp_path / "queue.db"
+    server, machine = request.getfixturevalue("redis"), secrets.token_hex(4)
+    return lambda: OnServer(server.url, machine)
 
 
 @pytest.fixture
-def run(path: Path) -> Iterator[Callable[..., Queue]]:
+def run(carrier: Carrier) -> Iterator[Callable[..., Queue]]:
     """Start a queue on a story; stop it in the end."""
     queues: list[Queue] = []
 
     def start(story: FakeStory, *, threads: int = 2, before: tuple[Step, ...] = ()) -> Queue:
-        queue = Queue(path, threads=threads)
+        queue = Queue(carrier(), threads=threads)
         queue.perform(list(before))
         queue.start(story)
         queues.append(queue)
@@ -105,29 +117,27 @@ def run(path: Path) -> Iterator[Callable[..., Queue]]:
         assert queue.stop(10)
 
 
-def messages(path: Path) -> list[bytes]:
-    connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT data FROM task ORDER BY rowid").fetchall()
-    connection.close()
-    return [data for (data,) in rows]
+def messages(queue: Queue) -> list[bytes]:
+    storage = queue._huey.storage
+    return [*storage.enqueued_items(), *storage.scheduled_items()]
 
 
-def test_messages_are_json_with_ids_only(path: Path) -> None:
-    queue = Queue(path, threads=4)
+def test_messages_are_json_with_ids_only(carrier: Carrier, tmp_path: Path) -> None:
+    queue = Queue(carrier(), threads=4)
     queue.perform([Work(7, priority=2), Notify(3), Notify(4, delay_s=60.0), Work(8, delay_s=60.0)])
-    told = [json.loads(message) for message in messages(path)]
-    assert [(name.split(".")[-1], eta is None, priority, args) for _, name, eta, priority, args in told] == [
-        ("work", True, 0, [7]),
-        ("notify", True, 100, [3]),
-        ("notify", False, 100, [4]),
-        ("wake", False, 0, [8]),
+    told = [json.loads(message) for message in messages(queue)]
+    assert sorted((args, name.split(".")[-1], eta is None, priority) for _, name, eta, priority, args in told) == [
+        ([3], "notify", True, 100),
+        ([4], "notify", False, 100),
+        ([7], "work", True, 0),
+        ([8], "wake", False, 0),
     ]
     assert queue.depth() == 4
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} <= {0o600}
 
 
-def test_a_job_has_a_window(path: Path) -> None:
-    queue = Queue(path, threads=4)
+def test_a_job_has_a_window(carrier: Carrier) -> None:
+    queue = Queue(carrier(), threads=4)
     depths = []
     for step in (
         Work(1, tasks=3),
@@ -162,11 +172,11 @@ def test_the_window_holds_while_a_job_runs(run: Callable[..., Queue]) -> None:
     until(lambda: not queue._turns._jobs, 10, "the window is empty in the end")
 
 
-def test_what_an_earlier_process_left_is_forgotten(path: Path) -> None:
-    Queue(path, threads=1).perform([Work(1), Notify(1, delay_s=5.0)])
-    assert Queue(path, threads=1).depth() == 0
-    path.write_bytes(b"torn" * 5000)
-    assert Queue(path, threads=1).depth() == 0
+def test_what_an_earlier_process_left_is_forgotten(carrier: Carrier, tmp_path: Path) -> None:
+    Queue(carrier(), threads=1).perform([Work(1), Notify(1, delay_s=5.0)])
+    assert Queue(carrier(), threads=1).depth() == 0
+    (tmp_path / "queue.db").write_bytes(b"torn" * 5000)
+    assert Queue(carrier(), threads=1).depth() == 0
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
@@ -246,8 +256,8 @@ def test_a_failing_recover_is_survived(run: Callable[..., Queue], caplog: pytest
     assert "recover failed" in caplog.text
 
 
-def test_what_cannot_be_enqueued_does_not_fill_the_window(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = Queue(path, threads=2)
+def test_what_cannot_be_enqueued_does_not_fill_the_window(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(carrier(), threads=2)
 
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -263,7 +273,7 @@ def test_what_cannot_be_enqueued_does_not_fill_the_window(path: Path, monkeypatc
     assert queue.depth() == 3
 
 
-def test_stop_waits_for_what_runs_and_begins_nothing_more(path: Path) -> None:
+def test_stop_waits_for_what_runs_and_begins_nothing_more(carrier: Carrier) -> None:
     story, go, begun = FakeStory(j1=50), threading.Event(), threading.Event()
 
     def block(job_id: int) -> None:
@@ -271,7 +281,7 @@ def test_stop_waits_for_what_runs_and_begins_nothing_more(path: Path) -> None:
         assert go.wait(30)
 
     story.on_compress = block
-    queue = Queue(path, threads=2)
+    queue = Queue(carrier(), threads=2)
     assert queue.stop(0.0)  # not started yet
     assert not queue.check()
     queue.start(story)
@@ -286,6 +296,50 @@ def test_stop_waits_for_what_runs_and_begins_nothing_more(path: Path) -> None:
     assert not +story.at_work
 
 
-def test_a_queue_runs_nothing_before_it_has_a_story(path: Path) -> None:
+def test_a_queue_runs_nothing_before_it_has_a_story(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="not been started"):
-        Queue(path, threads=1)._running()
+        Queue(tmp_path / "queue.db", threads=1)._running()
+
+
+@needs_redis
+def test_a_server_that_was_away_and_forgot_all_loses_no_work(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RedisServer() as own:
+        story = FakeStory(j1=400)
+        story.on_recover = lambda _: [Work(1, tasks=2)]
+        story.on_compress = lambda _: threading.Event().wait(0.002)  # never set
+        queue = Queue(OnServer(own.url, "m"), threads=2)
+        queue.start(story)
+        until(lambda: len(story.told) > 20, 10, "some is done")
+        assert queue.trouble() is None
+        with own.outage():
+            until(lambda: queue.trouble() is not None, 10, "it is found away")
+            queue.perform([Work(2), Notify(3)])
+            done = len(story.told)
+            assert done < 400
+        until(lambda: len(story.told) == 401, 30, "all is done")
+        assert "told again in a minute" in caplog.text
+        assert queue.stop(10)
+
+
+@needs_redis
+def test_new_work_is_heard_of_by_all_machines_and_no_message_is_taken_by_another(redis: RedisServer) -> None:
+    here, there = FakeStory(j1=0), FakeStory(j1=1)
+    names = [secrets.token_hex(4) for _ in range(2)]
+    near = Queue(OnServer(redis.url, names[0]), threads=1, others=lambda: names[1:])
+    far = Queue(OnServer(redis.url, names[1]), threads=1)
+    near.announce([Work(1), Notify(7)])
+    assert (near.depth(), far.depth()) == (2, 1)
+    for queue, story in ((near, here), (far, there)):
+        queue.start(story)
+    until(lambda: "notify 7" in here.told and "job 1" in there.told, 10, "both have worked")
+    assert "notify 7" not in there.told
+    assert near.stop(10)
+    assert far.stop(10)
+
+
+@needs_redis
+def test_a_server_that_is_not_there_is_named_at_the_start() -> None:
+    with pytest.raises(StartError, match=r"queue\.url cannot be reached"):
+        OnServer(f"redis://127.0.0.1:{free_port()}/0", "m")

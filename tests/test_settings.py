@@ -136,6 +136,7 @@ def test_a_word_of_the_environment_is_read_by_the_settings_type(name: str, word:
         ("storage.url", "https://bucket.example", "file:///folder or s3://bucket/prefix, or nothing"),
         ("database.url", "mysql://db.example/mill", "postgresql://user:password@host/name, or nothing"),
         ("database.url", "postgresql://db.example", "postgresql://user:password@host/name, or nothing"),
+        ("queue.url", "amqp://queue.example", "redis://:password@host:6379/0, or nothing"),
         ("storage.endpoint", "minio:9000", "an address http://… or https://…, or nothing"),
         ("storage.region", "eu central", "letters, digits, -"),
         ("storage.publish", "private", "one of presigned, proxy, public"),
@@ -336,7 +337,7 @@ def test_every_line_of_the_written_file_can_be_put_in_force(home: Path) -> None:
     again = from_toml(home, "\n".join(lines))
     assert again.settings == defaults.settings
     assert "default" not in again.origins.values()
-    sections = {"fetch", "image", "callback", "sheet", "storage", "database", "compat", "estimate", "draft"}
+    sections = {"fetch", "image", "callback", "sheet", "storage", "database", "queue", "compat", "estimate", "draft"}
     assert set(tomllib.loads(as_toml(defaults))) == sections
 
 

@@ -140,6 +140,19 @@ class Turns:
         with self._lock:
             self._forget(job_id)
 
+    def is_stranded(self, messages: int, calls: int) -> bool:
+        """Say whether more hands and calls are waited for than there are messages: the queue was lost."""
+        with self._lock:
+            wanted = sum(job.wanted for job in self._jobs.values())
+            return wanted > messages or sum(job.wakes_at is not None for job in self._jobs.values()) > calls
+
+    def forget_waiting(self) -> None:
+        """Take back every hand that is waited for, and every call: whoever still wants one asks again."""
+        with self._lock:
+            for job in list(self._jobs.values()):
+                job.wanted, job.wakes_at = 0, None
+                self._forget(job.id)
+
     def _forget(self, job_id: int) -> None:
         job = self._jobs.get(job_id)
         if job and not job.is_active and job.wakes_at is None:

@@ -1,4 +1,4 @@
-"""The real appliance on a real PostgreSQL: killed at random, and left alone by its database for a while."""
+"""The real appliance on real PostgreSQL and Redis: killed at random, and left alone by each of them for a while."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from tests.cli.children import imagemill
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
 from tests.postgres_server import PostgresServer, needs_postgres
+from tests.redis_server import RedisServer, needs_redis
 from tests.story.conftest import Shop
 from tests.story.kills import survives
 from tests.story.ledger import pairs
 
-pytestmark = [needs_shared, needs_nginx, needs_proc, needs_postgres, pytest.mark.slow]
+pytestmark = [needs_shared, needs_nginx, needs_proc, needs_postgres, needs_redis, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +29,27 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.mark.timeout(180)
-def test_kills_leave_the_output_as_it_would_have_been(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:
-    survives(shop, shop.part, tmp_path, 2, settings={"database_url": server.make_database()})
-    assert not (tmp_path / "data" / "imagemill.db").exists()
+def test_kills_leave_the_output_as_it_would_have_been(
+    shop: Shop, server: PostgresServer, redis: RedisServer, tmp_path: Path
+) -> None:
+    survives(shop, shop.part, tmp_path, 2, settings={"database_url": server.make_database(), "queue_url": redis.url})
+    assert [path.name for path in (tmp_path / "data").glob("*.db")] == []
 
 
 @pytest.mark.timeout(180)
 def test_while_it_is_down_work_pauses_and_then_goes_on(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"database_url": server.make_database(), "fetch_retries": 0}
-    with ApplianceProcess(tmp_path / "data", settings) as appliance:
+    with RedisServer() as redis, ApplianceProcess(tmp_path / "data", {**settings, "queue_url": redis.url}) as appliance:
         job = appliance.submit(shop.part)
         until(lambda: appliance.job(job)["counts"]["done"] > 20, 60, "some are done")
+        with redis.outage():
+            until(lambda: not appliance.get("/readyz").is_success, 30, "it is found away")
+            waiting = appliance.submit(shop.part)  # accepted all the same
+            appliance.post(f"/jobs/{waiting}/cancel")
+        before = appliance.job(job)["counts"]["done"]
+        until(
+            lambda: appliance.job(job)["counts"]["done"] > before, 30, "with Redis, which has forgotten all, it goes on"
+        )
         with server.outage():
             until(lambda: not appliance.get("/readyz").is_success, 30, "it is found down")
             refused = appliance.post_sheet(shop.part)

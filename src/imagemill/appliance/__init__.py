@@ -23,6 +23,7 @@ from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
+from imagemill.queue.carriers import OnServer
 from imagemill.storage import Folders, LocalStorage, Running, announced, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
@@ -111,12 +112,17 @@ class Appliance:
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
         self._pool = pool_of(settings, folders.spool)
-        self.queue = Queue(folders.queue, threads=settings.threads)
+        self.queue = self._queue()
         self.parts = self._parts(hosts, fetcher)
-        self.pipeline = Pipeline(self.parts, self.queue.perform)
+        self.pipeline = Pipeline(self.parts, self.queue.announce)
         self._start_work(stack)
         if self._has_web:
             self._start_web(stack)
+
+    def _queue(self) -> Queue:
+        url, folders = self.settings.queue.url, self.folders
+        carrier = folders.queue if url is None else OnServer(url, self.node or node_name(folders))
+        return Queue(carrier, threads=self.settings.threads, others=self._leases.others)
 
     def _kept_log(self) -> AbstractContextManager[None]:
         """Keep the log in files, also where a journal has it: `imagemill diagnostics` reads these, and no journal."""
@@ -208,7 +214,7 @@ class Appliance:
         return {
             "database": _answer(self.store.ping),
             "storage": self._outage.state(),
-            "workers": self._pool.trouble() or self.queue.check() or _DEAD_THREADS,
+            "workers": self._pool.trouble() or self.queue.trouble() or self.queue.check() or _DEAD_THREADS,
             "disk": _answer(self.parts.room.shortage),
             "pressure": _answer(self.pipeline.pressure),
         }

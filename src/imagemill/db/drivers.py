@@ -1,6 +1,7 @@
-"""peewee without the drivers of servers: it imports every one it finds, and psycopg alone takes 19 MB and 0.1 s.
+"""peewee and Huey without the drivers of servers: they import all they find, and psycopg takes 19 MB and 0.1 s.
 
-`imagemill run` and an appliance on SQLite start without it; db/postgres.py loads it when a server is asked for.
+`imagemill run` and an appliance on SQLite start without them; db/postgres.py and queue/carriers.py load theirs when a
+server is asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SERVERS: Final = ("psycopg", "psycopg2")
+_SERVERS: Final = ("psycopg", "psycopg2", "redis")
 
 
 @contextmanager

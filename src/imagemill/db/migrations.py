@@ -180,6 +180,10 @@ STEPS: tuple[Statements, ...] = (
         # Which outputs are the largest is read from it, which saved least is found in it, without a look at the rows.
         "CREATE INDEX image_weight ON image (job_id, output_bytes, n, source_bytes) WHERE output_bytes IS NOT NULL",
     ),
+    (
+        # Who works on this database, and when it last said so.
+        "CREATE TABLE machine (name TEXT PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 

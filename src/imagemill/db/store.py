@@ -11,6 +11,7 @@ from imagemill.db.deliveries import Deliveries
 from imagemill.db.images import Images
 from imagemill.db.leftovers import Leftovers
 from imagemill.db.losses import Losses
+from imagemill.db.machines import Machines
 from imagemill.db.orders import Orders
 from imagemill.db.pauses import Pauses
 from imagemill.db.savings import Savings
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from imagemill.settings import DatabaseSettings
 
 
-class Store(Images, Verbs, Causes, Orders, Singles, Losses, Leftovers, Deliveries, Tokens, Sessions, Savings, Pauses):
+class Store(
+    Images, Verbs, Causes, Orders, Singles, Losses, Leftovers, Deliveries, Tokens, Sessions, Savings, Pauses, Machines
+):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 
     @property

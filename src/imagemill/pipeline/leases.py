@@ -7,6 +7,7 @@ a lease that is prolonged for ever cannot be.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
@@ -43,6 +44,8 @@ class Leases:
 
     def start(self) -> None:
         """Begin to beat."""
+        if self._node:
+            self._store.note_machine(self._node)
         self._thread.start()
 
     def stop(self) -> None:
@@ -50,6 +53,9 @@ class Leases:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
+        if self._node:
+            with contextlib.suppress(StoreError):
+                self._store.forget_machine(self._node)
 
     def token(self) -> str:
         """Return a token that no claim has."""
@@ -58,6 +64,10 @@ class Leases:
     def release(self) -> None:
         """Give back all that this machine has or had: at the start, and at the end."""
         self._store.release_leases(of=self._node)
+
+    def others(self) -> list[str]:
+        """Return the names of the other machines that live."""
+        return [name for name in self._store.machines() if name != self._node] if self._node else []
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:
@@ -72,6 +82,8 @@ class Leases:
 
     def beat(self) -> int:
         """Prolong what is in hand; return how many images that is."""
+        if self._node:
+            self._store.note_machine(self._node)
         with self._lock:
             claims = list(self._held.values())
         return self._store.prolong_leases(claims, self.lease_s) if claims else 0

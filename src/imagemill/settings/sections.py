@@ -53,6 +53,13 @@ Server = Annotated[
 """A database of a PostgreSQL server, as psql takes it."""
 
 
+RedisServer = Annotated[
+    str,
+    Meta(pattern=r"^rediss?://[^\s/?#]+(/\d*)?(\?\S*)?$", extra={"accepts": "redis://:password@host:6379/0"}),
+]
+"""A Redis server and one of its databases."""
+
+
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `fetch`: downloading sources."""
 
@@ -187,6 +194,12 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(ge=2, le=256, description="connections to it at a time, further ones wait")] = 8
 
 
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `queue`: where the reminders of what is to be done lie."""
+
+    url: Annotated[RedisServer | None, Meta(description="Redis instead of queue.db in the data folder")] = None
+
+
 class CompatSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section `compat`: clients of old services."""
 
@@ -292,6 +305,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     draft: DraftSettings = DraftSettings()
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
+    queue: QueueSettings = QueueSettings()
     compat: CompatSettings = CompatSettings()
 
     @property

@@ -8,22 +8,22 @@ Messages carry ids only and are JSON: whoever can write the file must not be abl
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-from huey import SqliteHuey, crontab
-from huey.consumer import Consumer, Worker
-from huey.registry import Message
-from huey.serializer import Serializer
-
 from imagemill.pipeline.steps import Notify, Step, Sweep, Work
+from imagemill.queue.carriers import InFile, OnServer
 from imagemill.turns import Turns
 
+# Below our own: carriers keeps Huey from loading the drivers of servers.
+from huey import crontab  # isort: skip
+from huey.consumer import Consumer, Worker  # isort: skip
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from imagemill.db import Claim
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 0.3
 """An idle worker looks for messages at least this often."""
+
+_LOOKS = 5
 
 _AGAIN_S = 5.0
 """After an unforeseen failure (a locked database, say) a task is asked for again after so many seconds."""
@@ -56,60 +58,6 @@ class Story(Protocol):
         """Remove what nobody needs."""
 
 
-class _Envelope(msgspec.Struct, array_like=True):
-    id: str
-    name: str
-    eta: datetime | None
-    priority: int | None
-    args: tuple[int, ...]
-
-
-class _JsonSerializer(Serializer):
-    def _serialize(self, data: Message) -> bytes:
-        return msgspec.json.encode(_Envelope(data.id, data.name, data.eta, data.priority, tuple(data.args)))
-
-    def _deserialize(self, data: bytes) -> Message:
-        envelope = msgspec.json.decode(data, type=_Envelope)
-        return Message(
-            id=envelope.id,
-            name=envelope.name,
-            eta=envelope.eta,
-            retries=0,
-            retry_delay=0,
-            priority=envelope.priority,
-            args=envelope.args,
-            kwargs={},
-        )
-
-
-class _Huey(SqliteHuey):
-    """Rings a bell with each message, so that idle workers need not be quick to look, only sure to.
-
-    Its clock begins with the wall's and is never set: a message for in two seconds shall not wait for hours because the
-    wall clock was put back. The file is begun anew at each start, so no other clock's times are in it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.bell = threading.Condition()
-        self._began, self._began_s = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
-        super().__init__(
-            "imagemill", filename=str(path), results=False, timeout=30, fsync=False, serializer=_JsonSerializer()
-        )
-
-    def enqueue(self, task: Any) -> Any:  # noqa: ANN401  huey is not typed
-        result = super().enqueue(task)
-        with self.bell:
-            self.bell.notify()
-        return result
-
-    def later(self, delay_s: float) -> datetime:
-        """Return the moment in so many seconds."""
-        return self._began + timedelta(seconds=time.monotonic() - self._began_s + delay_s)
-
-    def _get_timestamp(self) -> datetime:
-        return self.later(0)
-
-
 class _Worker(Worker):
     def sleep(self) -> None:
         """Wait for the bell; it may ring unheard between the look and this wait, so not for long."""
@@ -127,19 +75,21 @@ class _Consumer(Consumer):
 class Queue:
     """Runs the pipeline's steps in threads. `perform` may be called from any thread once the queue is made."""
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        _forget(path)
+    def __init__(self, carrier: Path | OnServer, *, threads: int, others: Callable[[], Sequence[str]] = tuple) -> None:
+        """Take a file, or a queue on a server, that nobody else reads; `others` are machines to hear of new work."""
         logging.getLogger("huey").setLevel(logging.WARNING)  # it would tell of every task
         self._threads = threads
         self._turns = Turns(threads)
         self._story: Story | None = None
         self._consumer: _Consumer | None = None
-        self._huey = _Huey(path)
+        self._huey: Any = carrier if isinstance(carrier, OnServer) else InFile(carrier)
+        self._others = others
         self._work_task: Any = self._huey.task(name="work")(self._work)
         self._wake_task: Any = self._huey.task(name="wake")(self._wake)
         self._notify_task: Any = self._huey.task(name="notify")(self._notify)
         self._sweep_task: Any = self._huey.task(name="sweep")(self._sweep)
-        self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
+        recover = self._huey.periodic_task(crontab(minute="*"), name="recover")(self._recover)
+        self._huey.on_return = lambda: self._huey.enqueue(recover.s())
 
     def start(self, story: Story) -> None:
         """Recover, then run."""
@@ -176,8 +126,31 @@ class Queue:
         """Return how many messages wait."""
         return int(self._huey.storage.queue_size() + self._huey.storage.schedule_size())
 
+    def trouble(self) -> str | None:
+        """Return why no message can be had, in words for an operator; None when they can."""
+        return str(trouble) if (trouble := self._huey.trouble()) else None
+
+    def announce(self, steps: list[Step]) -> None:
+        """Ask for steps that somebody's request has led to: other machines hear of the work too."""
+        self.perform(steps)
+        for job_id in {step.job_id for step in steps if isinstance(step, Work)}:
+            with self._told_again():
+                for machine in self._others():
+                    self._huey.tell(machine, self._huey.serialize_task(self._wake_task.s(job_id, priority=0)))
+
     def perform(self, steps: list[Step]) -> None:
-        """Ask for the steps, each job within its window."""
+        """Ask for the steps, each job within its window. A server that is away hears of them by `recover`."""
+        with self._told_again():
+            self._perform(steps)
+
+    @contextlib.contextmanager
+    def _told_again(self) -> Iterator[None]:
+        try:
+            yield
+        except self._huey.errors as error:
+            log.warning("the queue is away; what is to be done is told again in a minute: %s", error)
+
+    def _perform(self, steps: list[Step]) -> None:
         for step in steps:
             if isinstance(step, Notify):
                 self._enqueue(self._notify_task, step.delivery_id, step.delay_s, priority=100)
@@ -253,9 +226,19 @@ class Queue:
 
     def _recover(self) -> None:
         try:
+            if all(self._is_stranded() for _ in range(_LOOKS)):
+                self._turns.forget_waiting()
             self.perform([*self._running().recover(), Sweep()])
         except Exception:
             log.exception("recover failed; it is tried again in a minute")
+
+    def _is_stranded(self) -> bool:
+        """Look whether turns wait for more messages than there are, and leave a moment to one that is just taken."""
+        storage = self._huey.storage
+        if not self._turns.is_stranded(storage.queue_size(), storage.schedule_size()):
+            return False
+        time.sleep(_LOOK_S / _LOOKS)
+        return True
 
     def _sweep(self, _: int) -> None:
         try:
@@ -272,10 +255,3 @@ class Queue:
     def _all_threads(self) -> list[threading.Thread]:
         consumer = self._consumer
         return [] if consumer is None else [consumer.scheduler, *(thread for _, thread in consumer.worker_threads)]
-
-
-def _forget(path: Path) -> None:
-    """Begin with an empty file: `recover` tells again what an earlier process left, and a torn file does no harm."""
-    for leftover in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        leftover.unlink(missing_ok=True)
-    path.touch(mode=0o600)
