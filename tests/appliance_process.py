@@ -109,6 +109,11 @@ class ApplianceProcess:
         assert self._process is not None, "not started"
         return self._process
 
+    def client(self) -> httpx.Client:
+        """Return a client of one's own, with its token."""
+        headers = {"Authorization": self._client.headers["Authorization"]}
+        return httpx.Client(base_url=self.url, trust_env=False, timeout=60, headers=headers)
+
     def launch(self) -> None:
         """Start the process without waiting for it."""
         with self.log.open("ab") as log:
@@ -215,6 +220,24 @@ class ApplianceProcess:
             page = self.ask(f"/jobs/{job_id}/images", limit=500, cursor=page["next_cursor"], **query)
             found += page["images"]
         return found
+
+
+class WorkerProcess(ApplianceProcess):
+    """`imagemill worker`, which answers nobody: it is ready when it says so."""
+
+    def __init__(self, data_dir: Path, settings: Mapping[str, object]) -> None:
+        super().__init__(data_dir, settings)
+        self._command = [str(SOURCE), "worker"]
+
+    def ready(self) -> Self:
+        """Wait until it has said that it works."""
+        until(self._says, 30, "the worker works")
+        return self
+
+    def _says(self) -> bool:
+        if self.process.poll() is not None:
+            pytest.fail(f"the worker ended with {self.process.returncode}:\n{self.log_tail()}")
+        return "works for" in self.log_tail()
 
 
 def run_command(sheet: Path, folder: Path) -> list[str]:

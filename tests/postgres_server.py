@@ -114,6 +114,10 @@ class PostgresServer:
         self._run("psql", "-qc", f"CREATE DATABASE {name}", self.url("postgres"))
         return self.url(name)
 
+    def query(self, url: str, sql: str) -> str:
+        """Return what psql says, past all code of ours."""
+        return self._run("psql", "-qAtc", sql, url)
+
     def cleared(self) -> Any:  # noqa: ANN401  the dialect is not ours to name here
         """Return the one database of our schema whose tables are empty, and count from 1."""
         if self._database is None:
@@ -129,9 +133,10 @@ class PostgresServer:
         asked = [_program("pg_isready") or "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
-    def _run(self, name: str, *words: str) -> None:
+    def _run(self, name: str, *words: str) -> str:
         done = subprocess.run(self._as_user(name, *words), capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def _as_user(self, name: str, *words: str) -> list[str]:
         """Return a command that goes when we go, run by a user who may."""

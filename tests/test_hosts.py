@@ -344,3 +344,37 @@ class TestTurns:
                 slots(hosts, name, DEAD)
         assert "a" in hosts._hosts
         assert len(hosts._hosts) <= 4
+
+
+def shares(host: str, crew: int, **rules: float) -> list[tuple[int, float]]:
+    """Return the share of a host that each of some machines has: connections, and requests a second."""
+    found = []
+    for rank in range(crew):
+        hosts = Hosts(Rules(**rules))  # type: ignore[arg-type]
+        hosts.join(rank, crew)
+        mine = hosts._host(host).rules
+        found.append((mine.per_host, mine.rate))
+    return found
+
+
+@pytest.mark.parametrize("crew", [1, 2, 3, 7, 16, 40])
+@pytest.mark.parametrize("host", ["a.example", "b.example:8080", "c.example"])
+def test_machines_divide_a_host_among_them_and_none_is_left_over(host: str, crew: int) -> None:
+    found = shares(host, crew, per_host=16, rate=100.0)
+    assert sum(connections for connections, _ in found) == 16
+    assert sum(rate for _, rate in found) == pytest.approx(100.0)
+    assert max(connections for connections, _ in found) - min(connections for connections, _ in found) <= 1
+
+
+def test_a_host_that_is_other_machines_is_shut_until_there_are_fewer() -> None:
+    hosts = Hosts(Rules(per_host=1))
+    hosts.join(0, 2)
+    names = [f"{n}.example" for n in range(20)]
+    mine = []
+    for name in names:
+        hosts.enter(name)
+        hosts.leave(name)
+        mine += [] if hosts.openings().shut.get(hosts._host(name).number) else [name]
+    assert 0 < len(mine) < 20
+    hosts.join(0, 1)
+    assert hosts.openings().shut == {}

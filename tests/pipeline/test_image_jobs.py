@@ -11,6 +11,7 @@ from imagemill.core.job import Job, Submission
 from imagemill.core.sheet import SheetError
 from imagemill.pipeline.intake import images_sheet
 from tests.pipeline.seams import Mill
+from tests.postgres_server import on_sqlite
 
 AWKWARD = [
     "http://a/x,y.jpg",
@@ -72,6 +73,7 @@ def test_uploaded_images_are_compressed_from_where_they_are_kept(mill: Mill) -> 
     assert mill.files() == []
 
 
+@on_sqlite
 def test_an_upload_that_is_gone_is_told_so(mill: Mill) -> None:
     job = uploaded(mill, b"small" * 50)
     for file in (mill.folders.uploads / job.id).iterdir():

@@ -15,6 +15,7 @@ from imagemill.db import JobFilter
 from imagemill.pipeline import Room, Work
 from imagemill.settings import CallbackSettings, SheetSettings
 from tests.pipeline.seams import Mill
+from tests.postgres_server import on_sqlite
 
 SHEET = 'ID;Images\r\n1;"http://a/1.jpg, http://a/2.jpg"\r\n2;\r\n3;http://a/1.jpg\r\n'
 FAULTY = "ID,Images\n1,http://a/1.jpg\n2,ftp://a/2.jpg\n1,C:\\3.jpg\n"
@@ -171,6 +172,7 @@ def test_a_sheet_without_its_job_is_removed_at_the_start(mill: Mill) -> None:
     assert mill.files() == []
 
 
+@on_sqlite
 def test_a_sheet_that_is_gone_is_said_to_be(mill: Mill) -> None:
     job = mill.accept(SHEET)
     digest = hashlib.sha256(SHEET.encode()).hexdigest()

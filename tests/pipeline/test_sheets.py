@@ -14,6 +14,7 @@ from imagemill.core.job import Job, Submission
 from imagemill.core.sheet import REPORT_COLUMNS
 from imagemill.pipeline import sheets as module
 from tests.pipeline.seams import Mill
+from tests.postgres_server import on_sqlite
 
 A, B, C, D = (f"http://a/{letter}.jpg" for letter in "abcd")
 SHEET = f'ID;Name;Images\r\n1;Möbel "x";{A},{B}\r\n\r\n2;;\r\n3;=1+1;{C}|{A}|{D}\r\n'
@@ -117,6 +118,7 @@ def test_the_report_tells_all_and_runs_nothing(mill: Mill) -> None:
     assert "secret" not in text
 
 
+@on_sqlite
 def test_a_sheet_that_does_not_fit_any_more_is_said_to(mill: Mill) -> None:
     job = made(mill, Submission())
     (mill.folders.sheets / job.id).write_text(SHEET + "4;;http://a/e.jpg\r\n")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from imagemill.appliance import crew
 from imagemill.appliance.names import first_token, node_name
 from imagemill.core.errors import StartError
 from imagemill.db import StoreError, open_store
@@ -24,7 +25,7 @@ from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
-from imagemill.storage import Folders, LocalStorage, Running, announced, local_folder, locked, storage_of
+from imagemill.storage import Folders, Running, announced, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -53,14 +54,21 @@ _DEAD_THREADS: Final = "threads of the queue have died; they are replaced"
 class Appliance:
     """Everything that runs, from settings. Use as a context manager, or `start` and `stop`.
 
-    With `web` false there is no server: the queue and the pool alone, for `imagemill run`. With `works` false no job
-    goes on either: what is left can estimate.
+    With `web` false there is no server: the queue and the pool alone, for `imagemill run`, or, where it `is_worker`,
+    for the servers that share all with it. With `works` false no job goes on either: what is left can estimate.
     """
 
     def __init__(
-        self, settings: Settings, *, web: bool = True, works: bool = True, origins: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        *,
+        web: bool = True,
+        works: bool = True,
+        is_worker: bool = False,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         """`origins` says where each setting came from, for the page that shows them."""
+        self._is_worker = is_worker
         self.settings = settings
         self.origins = origins or {}
         self._has_web = web
@@ -95,20 +103,23 @@ class Appliance:
 
     def _start_parts(self, stack: contextlib.ExitStack) -> None:
         settings, folders = self.settings, self.folders
+        if self._is_worker:
+            crew.check_worker(settings)
         folders.make()
         stack.enter_context(locked(folders.lock))
-        if self._has_web:
+        if self._has_web or self._is_worker:
             stack.enter_context(self._kept_log())
         self.store = open_store(settings.database, folders.database)
         stack.callback(self.store.close)
         self.node = node_name(folders) if self.store.is_shared else ""
-        self._leases = Leases(self.store, node=self.node)
+        hosts = Hosts(rules(settings.fetch, settings.threads))
+        self._leases = Leases(self.store, node=self.node, on_crew=hosts.join)
+        crew.check_storage(settings.storage, self._leases.others())
         stack.callback(self._leases.release)
         self.storage = storage_of(settings.storage, folders.outputs)
         self._outage = Outage(self.storage, meters=self.meters)
         self._outage.begin()
         self.token = first_token(self.store, folders, self.node)
-        hosts = Hosts(rules(settings.fetch, settings.threads))
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
         self._pool = pool_of(settings, folders.spool)
@@ -165,7 +176,7 @@ class Appliance:
             folders=folders,
             store=self.store,
             storage=self.storage,
-            originals=LocalStorage(folders.sources, folders.spool),
+            originals=crew.originals_of(settings.storage, folders, is_shared=self.store.is_shared),
             hosts=hosts,
             meters=self.meters,
             fetcher=fetcher,
@@ -201,7 +212,7 @@ class Appliance:
 
     def link(self, name: str) -> str:
         """Return the address of a stored output: the storage's or published by us; without a server, the file's own."""
-        if self._has_web:
+        if self._has_web or self._is_worker:
             return self.storage.url(name) or f"{self.public_url}/images/{name}"
         outputs = self._outputs() or self.folders.outputs
         place = outputs / name[:2] / name
@@ -224,7 +235,9 @@ class Appliance:
         _answer(self.store.reach)
         self._pool.reach()
         troubles = [f"{part}: {word or 'failed'}" for part, word in self.readiness().items() if word is not True]
-        return "; ".join(troubles) or f"ready at {self.address}"
+        return "; ".join(troubles) or (
+            f"works for {self.public_url}" if self._is_worker else f"ready at {self.address}"
+        )
 
     def _outputs(self) -> Path | None:
         """Return the folder of the outputs; None where they are not on this machine."""

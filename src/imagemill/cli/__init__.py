@@ -29,6 +29,7 @@ VERBS: Final = {
     "settings": "imagemill.cli.upkeep",
     "submit": "imagemill.cli.submit",
     "token": "imagemill.cli.tokens",
+    "worker": "imagemill.cli.worker",
 }
 """Each verb and the module that has a command of its name."""
 

@@ -229,6 +229,7 @@ class Leftovers(Queries):
         self._touched(f"DELETE FROM attempt WHERE delivery_id IN ({deliveries})", (job_id,))
         self._touched("DELETE FROM delivery WHERE job_id = ?", (job_id,))
         self._touched("DELETE FROM request_key WHERE job_uid = ?", (uid,))
+        self._touched("DELETE FROM sent WHERE uid = ?", (uid,))
         self._touched("DELETE FROM job WHERE id = ?", (job_id,))
 
     def _candidates(self, most: int) -> list[tuple[Any, ...]]:

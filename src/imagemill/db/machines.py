@@ -27,3 +27,15 @@ class Machines(Queries):
         """Return the names of those that live."""
         rows = self._rows("SELECT name FROM machine WHERE seen_at > ? ORDER BY name", (self._clock() - LIVES_S,))
         return [name for (name,) in rows]
+
+    def take_turn(self, name: str, machine: str, lasts_s: float) -> bool:
+        """Let a machine be the only one that does something, until so long after it last asked; False for others."""
+        now = self._clock()
+        return bool(
+            self._touched(
+                "INSERT INTO turn (name, machine, ends_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET machine = excluded.machine, ends_at = excluded.ends_at"
+                " WHERE turn.machine = excluded.machine OR turn.ends_at < ?",
+                (name, machine, now + lasts_s, now),
+            )
+        )

@@ -184,6 +184,14 @@ STEPS: tuple[Statements, ...] = (
         # Who works on this database, and when it last said so.
         "CREATE TABLE machine (name TEXT PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # What clients sent, where several machines need it (db/sent.py).
+        """CREATE TABLE sent (
+            uid TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, body BLOB NOT NULL, at REAL NOT NULL,
+            PRIMARY KEY (uid, name, n)) WITHOUT ROWID""",
+        # What one machine does at a time.
+        "CREATE TABLE turn (name TEXT PRIMARY KEY, machine TEXT NOT NULL, ends_at REAL NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from imagemill.db.machines import Machines
 from imagemill.db.orders import Orders
 from imagemill.db.pauses import Pauses
 from imagemill.db.savings import Savings
+from imagemill.db.sent import Sent
 from imagemill.db.sessions import Sessions
 from imagemill.db.singles import Singles
 from imagemill.db.tokens import Tokens
@@ -27,7 +28,20 @@ if TYPE_CHECKING:
 
 
 class Store(
-    Images, Verbs, Causes, Orders, Singles, Losses, Leftovers, Deliveries, Tokens, Sessions, Savings, Pauses, Machines
+    Images,
+    Verbs,
+    Causes,
+    Orders,
+    Singles,
+    Losses,
+    Leftovers,
+    Deliveries,
+    Tokens,
+    Sessions,
+    Savings,
+    Pauses,
+    Machines,
+    Sent,
 ):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 

@@ -13,6 +13,10 @@ last, a quarter. All that are not quick have three quarters together, so that th
 probes as an image has further attempts the host is given up: what waits for it fails at once with its reason, in every
 job there is. Once a minute one probe more is let through, so a job that comes later learns whether the host is back.
 
+**Several machines** divide a host's connections and requests by as many as live (`Hosts.join`, at each heartbeat): the
+sum is never more, but for the seconds in which a machine that comes is not known to the others. Where there are more
+machines than connections, each host is some machines' alone. What a host's answers teach, each learns by itself.
+
 Waiting for a host costs an image no attempt. What is known of hosts is forgotten at the end of the process.
 """
 

@@ -75,7 +75,7 @@ class Host:
         self.mean_s: float | None = None
         self.rate: float | None = None
         self.running: deque[float] = deque()
-        self._rules = rules
+        self.rules = rules
         self._turns: deque[float] = deque(maxlen=_SEEN)
         self._next_at = 0.0
         self._asked_until = 0.0
@@ -87,7 +87,7 @@ class Host:
     @property
     def gap_s(self) -> float:
         """Seconds from one request to the next, at least."""
-        rates = [rate for rate in (self._rules.rate, self.rate) if rate]
+        rates = [rate for rate in (self.rules.rate, self.rate) if rate]
         return 1 / min(rates) if rates else 0.0
 
     @property
@@ -98,7 +98,7 @@ class Host:
     @property
     def is_given_up(self) -> bool:
         """Whether as many probes have failed as are made."""
-        return self.is_tripped and self.probes >= self._rules.probes
+        return self.is_tripped and self.probes >= self.rules.probes
 
     def is_quick(self, now: float) -> bool:
         """Say whether a thread that goes there will be back soon."""
@@ -107,8 +107,8 @@ class Host:
 
     def most_hands(self, now: float) -> int:
         """Return how many threads may work for it now."""
-        rules = self._rules
-        if self.pause_s(now) > WAIT_S:
+        rules = self.rules
+        if self.pause_s(now) > WAIT_S or not rules.per_host:
             return 0
         if self.is_tripped:
             return 1
@@ -130,7 +130,7 @@ class Host:
 
     def is_dull(self) -> bool:
         """Say whether there is nothing to be said of it: nobody works for it, and it is open to all."""
-        return not (self.hands or self.failures or self.rate or self._rules.rate)
+        return not (self.hands or self.failures or self.rate or self.rules.rate) and self.rules.per_host > 0
 
     def turn(self, now: float) -> float:
         """Take the next turn and return when it is; ImageError where that is too late to wait for."""
@@ -214,5 +214,5 @@ class Host:
         if not self.is_tripped:
             return
         self.probes += was_probe
-        pause_s = GIVEN_UP_S if self.is_given_up else min(self._rules.pause_s * 2.0**self.probes, _LONGEST_PAUSE_S)
+        pause_s = GIVEN_UP_S if self.is_given_up else min(self.rules.pause_s * 2.0**self.probes, _LONGEST_PAUSE_S)
         self._tripped_at, self._tripped_until = now, now + pause_s

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from imagemill.core.errors import ImageCode, ImageError
+from imagemill.core.keys import host_number
 from imagemill.hosts.host import WAIT_S, Host, HostState, Rules
 
 _KNOWN_HOSTS: Final = 4096
@@ -33,6 +34,7 @@ class Hosts:
 
     def __init__(self, rules: Rules | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._rules = rules or Rules()
+        self._rank, self._crew = 0, 1
         self._clock = clock
         self._hosts: dict[str, Host] = {}
         # Those of which there is something to be said: a job may have thousands of hosts, and a claim has no time.
@@ -41,6 +43,16 @@ class Hosts:
         self._lock = threading.Lock()
         self._choice = threading.Lock()
         self._closed = threading.Event()
+
+    def join(self, rank: int, crew: int) -> None:
+        """Keep to a share of each host, as one of several machines: the which one, counted from 0, and of how many."""
+        with self._lock:
+            if (rank, crew) == (self._rank, self._crew):
+                return
+            self._rank, self._crew = rank, crew
+            for host in self._hosts.values():
+                host.rules = self._rules_of(host.number)
+            self._connections = {name: _turnstile(host.rules) for name, host in self._hosts.items()}
 
     @contextmanager
     def choosing(self) -> Iterator[Openings]:
@@ -151,9 +163,16 @@ class Hosts:
         if host is None:
             if len(self._hosts) >= _KNOWN_HOSTS:
                 self._forget_unused()
-            host = self._hosts[name] = Host(name, self._rules)
-            self._connections[name] = threading.Semaphore(self._rules.per_host)
+            host = self._hosts[name] = Host(name, self._rules_of(host_number(name)))
+            self._connections[name] = _turnstile(host.rules)
         return host
+
+    def _rules_of(self, number: int) -> Rules:
+        """Return this machine's share of a host. What is left over goes to other machines at each host."""
+        per_host, rest = divmod(self._rules.per_host, self._crew)
+        per_host += (self._rank + number) % self._crew < rest
+        rate = self._rules.rate * per_host / self._rules.per_host
+        return msgspec.structs.replace(self._rules, per_host=per_host, rate=rate)
 
     def _forget_unused(self) -> None:
         """Forget hosts nobody uses: those there is nothing to be said of, and the others when that is not enough."""
@@ -165,3 +184,7 @@ class Hosts:
 
     def _keep(self, is_kept: Callable[[Host], bool]) -> None:
         self._hosts = {name: host for name, host in self._hosts.items() if is_kept(host)}
+
+
+def _turnstile(rules: Rules) -> threading.Semaphore:
+    return threading.Semaphore(rules.per_host)

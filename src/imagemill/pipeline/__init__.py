@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from imagemill.core import keys, retry
 from imagemill.db import Sampled
-from imagemill.pipeline import callbacks, images, losses, sheets
+from imagemill.pipeline import callbacks, images, losses, sent, sheets
 from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
 from imagemill.pipeline.drafts import Draft, Drafts, Kept
@@ -181,6 +181,8 @@ class Pipeline:
             self._forget_strays()
         store.release_leases(before=self._parts.clock())
         store.forget_keys()
+        store.forget_unclaimed()
+        sent.forget_copies(self._parts)
         store.forget_fetched(self._parts.settings.fetch.remember_urls)
         if at_start and not self._parts.storage.is_durable:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))
@@ -194,12 +196,12 @@ class Pipeline:
     def sent_image(self, image: Image) -> Path | None:
         """Return the file of an image that a client sent itself; None where it did not, or it is gone."""
         sha256 = keys.uploaded(image.source_url)
-        path = self._parts.folders.uploads / image.job_id / sha256 if sha256 else None
-        return path if path is not None and path.is_file() else None
+        return sent.upload(self._parts, image.job_id, sha256) if sha256 else None
 
     def original(self, source: Source) -> Path | None:
         """Return the file of a source, where it is kept."""
-        return self._parts.originals.path(keys.source_name(source.sha256, source.format))
+        name, originals = keys.source_name(source.sha256, source.format), self._parts.originals
+        return originals.path(name) or sent.copied(self._parts, originals, name)
 
     def sweep(self) -> list[Step]:
         """Remove a little of what nobody needs any more."""

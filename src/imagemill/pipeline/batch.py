@@ -19,6 +19,7 @@ from imagemill.core import keys
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import Output, Source
 from imagemill.fetch import kept
+from imagemill.pipeline import sent
 from imagemill.pipeline.room import FULL
 
 if TYPE_CHECKING:
@@ -168,9 +169,9 @@ class Batch:
 
     def _upload(self, sha256: str) -> Fetched:
         """Return an image that the job's client sent. A sheet that names one finds none: it has no such folder."""
-        folders = self._parts.folders
+        place = sent.upload(self._parts, self._taken.job_uid, sha256)
         try:
-            return kept(folders.uploads / self._taken.job_uid / sha256, folders.spool, sha256)
+            return kept(place or Path(sha256), self._parts.folders.spool, sha256)
         except FileNotFoundError as error:
             message = "the uploaded image is not kept any more: send it again"
             raise ImageError(ImageCode.STORAGE_FAILED, message, transient=False) from error

@@ -17,6 +17,7 @@ from imagemill.core.job import Job, JobKind, Profile, Submission
 from imagemill.core.sheet import Fault
 from imagemill.db import Key, KeyTaken, NewJob
 from imagemill.logs import about
+from imagemill.pipeline import sent
 from imagemill.pipeline.drafts import About
 from imagemill.pipeline.estimate import estimated
 from imagemill.pipeline.losses import lose_missing
@@ -215,9 +216,10 @@ class Intake:
             self._keep(new.uid)
         self._reading.staging.seal()
         try:
+            sent.share(self._parts, new.uid)
             accepted = self._parts.store.accept_job(new, self._reading.staging, key)
         except BaseException as error:
-            self._parts.folders.forget(new.uid)
+            sent.forget(self._parts, new.uid)
             # Two requests with one key, at once: the faster one's job is the answer to both.
             if isinstance(error, KeyTaken) and (faster := self._job_of(key)):
                 return faster

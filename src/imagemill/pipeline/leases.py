@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from imagemill.db import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from imagemill.db import Claim, Store
 
@@ -31,10 +31,22 @@ HEARTBEAT_S: Final = 15.0
 class Leases:
     """The claims in this process's hands. `start` and `stop` are the appliance's; `beat` is what the thread does."""
 
-    def __init__(self, store: Store, *, node: str = "", every_s: float = HEARTBEAT_S, lease_s: float = LEASE_S) -> None:
-        """Name this machine where others work on the same database: its tokens begin so."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        node: str = "",
+        on_crew: Callable[[int, int], object] = lambda _, __: None,
+        every_s: float = HEARTBEAT_S,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        """Name this machine where others work on the same database: its tokens begin so.
+
+        `on_crew` hears of how many machines there are, and the which one this is, counted from 0.
+        """
         self.lease_s = lease_s
         self._node = node
+        self._on_crew = on_crew
         self._store = store
         self._every_s = every_s
         self._held: dict[str, Claim] = {}
@@ -44,8 +56,7 @@ class Leases:
 
     def start(self) -> None:
         """Begin to beat."""
-        if self._node:
-            self._store.note_machine(self._node)
+        self._note()
         self._thread.start()
 
     def stop(self) -> None:
@@ -65,6 +76,19 @@ class Leases:
         """Give back all that this machine has or had: at the start, and at the end."""
         self._store.release_leases(of=self._node)
 
+    @property
+    def machine(self) -> str:
+        """What this machine is called among others."""
+        return self._node
+
+    def _note(self) -> None:
+        if not self._node:
+            return
+        self._store.note_machine(self._node)
+        crew = self._store.machines()
+        if self._node in crew:
+            self._on_crew(crew.index(self._node), len(crew))
+
     def others(self) -> list[str]:
         """Return the names of the other machines that live."""
         return [name for name in self._store.machines() if name != self._node] if self._node else []
@@ -82,8 +106,7 @@ class Leases:
 
     def beat(self) -> int:
         """Prolong what is in hand; return how many images that is."""
-        if self._node:
-            self._store.note_machine(self._node)
+        self._note()
         with self._lock:
             claims = list(self._held.values())
         return self._store.prolong_leases(claims, self.lease_s) if claims else 0

@@ -11,6 +11,7 @@ from imagemill.core import keys
 from imagemill.core.addresses import web_url
 from imagemill.core.errors import ImageError, ImagemillError, NotFinishedError, NotFoundError, RequestError
 from imagemill.core.sheet import REPORT_COLUMNS, Row, Rules, SheetReader, SheetWriter, report_line
+from imagemill.pipeline import sent
 from imagemill.pipeline.reading import READ_BYTES
 from imagemill.pipeline.rules import rules, with_column
 
@@ -28,8 +29,8 @@ _PAGE: Final = 2_000
 
 def input_path(parts: Parts, job: Job) -> Path:
     """Return the upload, byte for byte."""
-    path = parts.folders.sheets / job.id
-    if not path.is_file():
+    path = sent.sheet(parts, job.id)
+    if path is None:
         message = "this job has no sheet, or it is no longer kept"
         raise NotFoundError(message)
     return path

@@ -12,6 +12,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from imagemill.pipeline import sent
 from imagemill.pipeline.losses import lose_missing
 from imagemill.pipeline.steps import Sweep, Work
 
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 
 TURN_S: Final = 1.0
 """After so long a sweep lets others have its thread, and asks to go on."""
+
+ALONE_S: Final = 300.0
+"""For so long after its last sweep no other machine sweeps: longer than any removal takes."""
 
 STRAY_S: Final = 3600.0
 """A file that no row speaks of may be a moment from being recorded; one of an hour is not."""
@@ -59,13 +63,20 @@ class Sweeper:
         if not self._parts.sweeps or not self._turn.acquire(blocking=False):
             return []
         try:
-            return self._sweep(time.monotonic() + TURN_S)
+            return self._sweep_alone(time.monotonic() + TURN_S)
         except OSError as error:  # a storage that is away for a while
             log.warning("sweeping is put off for a minute: %s", error)
             self._walks.clear()
             return []
         finally:
             self._turn.release()
+
+    def _sweep_alone(self, ends_at: float) -> list[Step]:
+        """Sweep, unless another machine does: of two, one might remove late what has been stored anew since."""
+        store, machine = self._parts.store, self._parts.leases.machine
+        if store.is_shared and not store.take_turn("sweep", machine, ALONE_S):
+            return []
+        return self._sweep(ends_at)
 
     def _sweep(self, ends_at: float) -> list[Step]:
         store = self._parts.store
@@ -81,7 +92,7 @@ class Sweeper:
             if removal is None:
                 return False
             if removal.is_whole:
-                self._parts.folders.forget(removal.uid)
+                sent.forget(self._parts, removal.uid)
         return True
 
     def _remove_leftovers(self, ends_at: float) -> bool:

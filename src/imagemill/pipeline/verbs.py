@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imagemill.core import keys
 from imagemill.core.failures import ALL
 from imagemill.logs import about
+from imagemill.pipeline import sent
 from imagemill.pipeline.steps import Notify, Sweep, Work
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Verbs:
         """Forget a job: at once for everybody, its rows and files in the minutes after."""
         self._parts.store.delete_job(uid, owner)
         _tell("deleted", uid)
-        self._parts.folders.forget(uid)
+        sent.forget(self._parts, uid)
         self._perform([Sweep()])
 
     def drop(self, image: Image) -> None:
@@ -76,7 +77,7 @@ class Verbs:
         self._parts.store.drop_image(image.job_id, place)
         sha256 = keys.uploaded(image.source_url)
         if sha256 and not self._parts.store.urls_of(image.job_id, keys.upload_url(sha256, "")):
-            (self._parts.folders.uploads / image.job_id / sha256).unlink(missing_ok=True)
+            sent.forget_upload(self._parts, image.job_id, sha256)
         self._perform([Sweep()])
 
     def pause_all(self) -> None:
