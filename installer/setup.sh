@@ -5,7 +5,8 @@
 #   PYTHON=python3.12   the interpreter to use (default python3; 3.11 or newer)
 #   ENGINE=pillow       plain Pillow instead of pillow-simd (the default on x86-64; elsewhere there is only Pillow)
 #
-# With the word `tests` it installs instead what only the tests need: real servers of S3 and PostgreSQL, a browser, axe-core.
+# With the word `tests` it installs instead what only the tests need: real servers of S3 and PostgreSQL, a browser, axe-core;
+# with the word `installers` what `make deb-test` needs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -61,9 +62,10 @@ system_packages() {
 test_packages() {
     echo ceph-mon ceph-osd radosgw ceph-common chromium systemd postgresql redis-server
     echo xvfb dbus-daemon xfce4-panel trayer dunst xdotool imagemagick
+    echo nsis
 }
 
-# A Debian to boot for `make deb-test`, who reads the package over, and what compiles the installer for Windows.
+# A Debian to boot for `make deb-test`, who reads the package over, and what compiles for Windows.
 installer_packages() { echo mmdebstrap systemd-container lintian shellcheck nsis; }
 
 missing_packages() {
