@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from imagemill import __version__
 from tests.cli.children import ended, imagemill, read_line, started
 from tests.ports import free_port
 
@@ -31,6 +32,9 @@ def test_it_prints_address_and_token_and_ends_in_order(tmp_path: Path, number: s
         process.send_signal(number)
         ending, _, err = ended(process)
     assert ending == code
+    kept = (tmp_path / "data/logs/imagemill.log").read_text().splitlines()
+    told = [line.partition("imagemill.appliance: ")[2] for line in kept if "imagemill.appliance: " in line]
+    assert told == [f"{word}: imagemill {__version__} at {address}" for word in ("started", "stopping")]
     assert "A second signal ends it at once" in err
 
 

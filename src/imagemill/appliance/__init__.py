@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from imagemill import __version__
 from imagemill.appliance import crew
 from imagemill.appliance.names import first_token, node_name
 from imagemill.core.errors import StartError
@@ -129,6 +130,11 @@ class Appliance:
         self._start_work(stack)
         if self._has_web:
             self._start_web(stack)
+            log.info("started: imagemill %s at %s", __version__, self.address)
+            stack.callback(self._tell_stop)
+
+    def _tell_stop(self) -> None:
+        log.info("stopping: imagemill %s at %s", __version__, self.address)
 
     def _queue(self) -> Queue:
         url, folders = self.settings.queue.url, self.folders
