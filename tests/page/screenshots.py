@@ -102,9 +102,8 @@ def _shoot(browser: Browser, scene: Scene, theme: str) -> None:
 
 def _small(picture: bytes) -> bytes:
     out = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(
-        256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-    ).save(out, "png", optimize=True)
+    full = Image.open(io.BytesIO(picture)).convert("RGB")
+    full.quantize(256, kmeans=2, dither=Image.Dither.NONE).save(out, "png", optimize=True)
     return out.getvalue()
 
 

@@ -8,6 +8,7 @@ export function whenOffline(state) {
   isOffline = state;
   const banner = document.getElementById("offline");
   if (banner) banner.hidden = !state;
+  document.documentElement.classList.toggle("is-offline", state);
   if (!state) for (const listener of listeners) listener();
 }
 
