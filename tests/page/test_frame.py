@@ -69,9 +69,14 @@ def test_a_link_signs_in_and_the_door_leads_out(open_page: OpenPage, appliance: 
     page.wait_for_url("**/jobs?state=failed")
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("heading", name="Sign in").wait_for()
-    page.goto(sign_in_url(appliance))
+    url = sign_in_url(appliance)
+    page.goto(url)
     page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
     assert page.url.endswith("/jobs")
+    code = url.partition("code=")[2].encode()
+    logged = [path.read_bytes() for path in (appliance.data_dir / "logs").iterdir()]
+    assert logged
+    assert not any(code in log for log in logged), "a link is a secret until it is used"
 
 
 def test_the_keyboard_skips_to_the_content(page: Page) -> None:
