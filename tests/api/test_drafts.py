@@ -96,6 +96,8 @@ def test_what_is_refused(site: Site, origin: Origin) -> None:
         failed = admin.get(f"{own}/pictures/0/output")
         assert (failed.status_code, failed.json()["code"]) == (422, "http_status")
         assert admin.get(f"{own}/pictures/1").json()["code"] == "not_found"
+        inside = draft_of(admin, b"Images\nhttp://169.254.169.254/latest/meta-data\n")["id"]
+        assert admin.get(f"{DRAFTS}/{inside}/pictures/0").json()["code"] == "blocked_address"
         wrong = admin.get(f"{own}/pictures/0/output", params={"quality": "900", "colour": "red"}).json()
         assert [error["field"] for error in wrong["errors"]] == ["colour", "quality"]
         for refused in (client.get(own), client.get(f"{own}/pictures/0"), client.delete(own)):
