@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,18 +39,26 @@ def test_before_the_first_start_there_is_nobody(tmp_path: Path) -> None:
 
 def test_only_what_a_tray_has_started_is_ours(tmp_path: Path) -> None:
     neighbour = Neighbour(Settings(data_dir=str(tmp_path)))
-    with announced(neighbour.folders.running, Running("http://127.0.0.1:1", 4711)):
+    with announced(neighbour.folders.running, Running("http://127.0.0.1:1", os.getpid())):
         seen = [neighbour.is_ours]
-        for pid in ("4711", "4712", "nonsense"):
+        for pid in (str(os.getpid()), "4712", "nonsense"):
             (tmp_path / "started-by-tray").write_text(pid)
             seen.append(neighbour.is_ours)
     assert seen == [False, True, False, False]
     assert neighbour.running is None
 
 
-def test_what_is_announced_badly_is_not_announced(tmp_path: Path) -> None:
-    (tmp_path / "running.json").write_text('{"address": 1}')
+@pytest.mark.parametrize("text", ['{"address": 1}', '{"address": "http://a.example", "pid": -1}', ""])
+def test_what_is_announced_badly_is_not_announced(text: str, tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text(text)
     assert read_running(tmp_path / "running.json") is None
+
+
+def test_nobody_is_told_our_token_in_the_place_of_the_dead(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    with announced(tmp_path / "running.json", Running("http://127.0.0.1:1", ended.pid)):
+        assert read_running(tmp_path / "running.json") is None
 
 
 def test_pictures_may_be_elsewhere(tmp_path: Path) -> None:

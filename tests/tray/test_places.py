@@ -51,6 +51,16 @@ def test_without_a_panel_the_page_serves_instead(bare: Desktop) -> None:
     assert (nothing.returncode, "nothing to quit" in nothing.stderr) == (1, True)
 
 
+def test_quit_ends_both(desktop: Desktop) -> None:
+    with Mill(desktop) as mill:
+        until(lambda: desktop.items, WAIT_S, "the panel has the item")
+        appliance = mill.appliance
+        mill.says("nothing to do")
+        assert called(desktop, "--quit").returncode == 0
+        assert mill.ended() == 0
+        until(lambda: not session_pids(appliance.pid), WAIT_S, "the appliance has ended")
+
+
 def test_why_it_cannot_start_is_said(bare: Desktop, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -74,6 +74,19 @@ def test_the_end_of_a_job_is_told_and_leads_to_it(mill: Mill, origin: Origin) ->
     assert re.fullmatch(r"1 picture, [1-9]\d % smaller; 1 picture failed: the report says why", body)
 
 
+def test_in_a_crowd_no_job_is_lost_from_sight(mill: Mill, origin: Origin) -> None:
+    """More jobs than one look asks for: the old one is shown all the same; one that is deleted is missed by nobody."""
+    gone = mill.submit("summer.csv", [f"{origin.url}/silent/summer"])
+    until(lambda: mill.desktop.line("summer.csv"), WAIT_S, "it is shown")
+    for number in range(21):
+        mill.submit(f"winter {number}", [f"{origin.url}/apple.jpg"])
+    mill.ask("DELETE", f"/jobs/{gone}")
+    mill.says("1 job, 70 %")
+    assert mill.desktop.line("spring.csv: 70 %")
+    assert not mill.desktop.line("summer.csv")
+    mill.desktop.notifications()
+
+
 def test_it_starts_at_login_when_that_is_asked_for(mill: Mill) -> None:
     entry = mill.desktop.folder / "autostart" / "imagemill.desktop"
     line = mill.desktop.line("Start at login")

@@ -45,7 +45,7 @@ class Asking:
         from imagemill.outbound import Remote
 
         settings = console.load_settings(self._config, {"data_dir": self._data_dir}).settings
-        url = self._url or local_address(settings)
+        url = self._url or running_address(settings) or local_address(settings)
         # Our own certificate is for a name that others call us by: here it is enough that it is ours.
         known = Path(settings.tls_cert) if settings.tls_cert and urlsplit(url).hostname in _LOOPBACK else None
         return Remote(url, self._given_token() or self._local_token(url, settings), known)
@@ -87,8 +87,16 @@ def client_flags(command: Decorated) -> Decorated:
     return cast("Decorated", console.common_flags(asked))
 
 
+def running_address(settings: Settings) -> str | None:
+    """Return where the appliance of this data folder says that it answers: its flags may differ from the settings."""
+    from imagemill.storage import Folders, read_running
+
+    running = read_running(Folders(Path(settings.data_dir)).running)
+    return running.address if running else None
+
+
 def local_address(settings: Settings) -> str:
-    """Return where the appliance with these settings is reached from this machine."""
+    """Return where the appliance with these settings would be reached from this machine."""
     if not settings.port:
         raise click.UsageError("with port = 0 the address is not known: name it by --url")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(settings.host, settings.host)  # noqa: S104  compared

@@ -57,17 +57,21 @@ def show_desk(*, is_at_login: bool) -> int:
     with ExitStack() as stack:
         if not _is_first(stack, neighbour):
             return _told(desk, _OTHER_S)
+        neighbour.tray_pid = os.getpid()
         desk.begin()
         return _with_icon(desk, neighbour, PANEL_AT_LOGIN_S if is_at_login else PANEL_S)
 
 
 def quit_desk() -> int:
-    """End the appliance that a tray has started, and with it the tray."""
+    """End the appliance that a tray has started, and the tray."""
     neighbour = _neighbour()
-    if not neighbour.is_ours:
+    tray = None if _is_free(neighbour) else neighbour.tray_pid
+    if not neighbour.is_ours and tray is None:
         click.echo("There is nothing to quit: no imagemill of the desk is running.", err=True)
         return console.ExitCode.FAILED
     neighbour.stop()
+    if tray is not None:
+        os.kill(tray, signal.SIGTERM)
     return console.ExitCode.DONE
 
 
@@ -77,6 +81,12 @@ def _neighbour() -> Neighbour:
     loaded = console.load_settings(None)
     console.start_logging("warning", loaded.settings)
     return Neighbour(loaded.settings, keeps_port=loaded.origins["port"] != "default")
+
+
+def _is_free(neighbour: Neighbour) -> bool:
+    """Say whether there is no tray."""
+    with ExitStack() as stack:
+        return _is_first(stack, neighbour)
 
 
 def _is_first(stack: ExitStack, neighbour: Neighbour) -> bool:

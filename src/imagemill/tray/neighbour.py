@@ -88,6 +88,20 @@ class Neighbour:
         return self._started is not None and self._started.poll() not in {None, 0}
 
     @property
+    def tray_pid(self) -> int | None:
+        """The process of the tray; only worth something while its lock is held."""
+        text = _text(self._tray)
+        return int(text) if text.isdecimal() else None
+
+    @tray_pid.setter
+    def tray_pid(self, pid: int) -> None:
+        self._tray.write_text(str(pid))
+
+    @property
+    def _tray(self) -> Path:
+        return self.folders.root / "tray.pid"
+
+    @property
     def _mark(self) -> Path:
         return self.folders.root / "started-by-tray"
 
