@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -176,6 +176,15 @@ class ApplianceProcess:
     def get(self, path: str) -> httpx.Response:
         """Return the answer to a GET, whatever its status."""
         return self._client.get(path)
+
+    def streamed(self, path: str) -> Iterator[int]:
+        """Get something large, throw it away, and yield how many bytes have come, now and then."""
+        with self._client.stream("GET", path) as answer:
+            answer.raise_for_status()
+            size = 0
+            for chunk in answer.iter_raw(1 << 16):
+                size += len(chunk)
+                yield size
 
     def post(self, path: str, **body: Any) -> httpx.Response:  # noqa: ANN401
         """Return the answer to a POST under /api/v1, whatever its status."""

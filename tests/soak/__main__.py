@@ -2,7 +2,7 @@
 
 Product photographs under distinct addresses, each with bytes of its own, so that each is compressed and stored; with
 `--repeated` they are a thousand pictures again and again, which are compressed once. Exit code 1 when a goal is missed
-(../shared/PERF.md).
+(../shared/PERF.md). At the end the job's downloads are fetched.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import msgspec
 from tests.appliance_process import ENDED, ApplianceProcess, resident_bytes
 from tests.origin_nginx import Nginx
 from tests.places import ROOT
+from tests.soak.downloads import Download, downloads, fat
 from tests.story.ledger import PRODUCTS, sheet
 
 SAMPLE_S: Final = 0.5
@@ -65,28 +66,28 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "soak.json", help="where the figures go")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="imagemill-soak-") as folder:
-        samples = soaked(asked.images, Path(folder) / "data", is_distinct=not asked.repeated)
+        samples, fetched = soaked(asked.images, Path(folder) / "data", is_distinct=not asked.repeated)
     found = tenths(samples, asked.images)
-    missed = misses(found)
+    missed = misses(found) + fat(fetched)
     table(found)
     print(f"\n{asked.images} images in {samples[-1].at_s - samples[0].at_s:.1f} s", *missed, sep="\n")
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    report = {"images": asked.images, "tenths": found, "missed": missed, "samples": samples}
+    report = {"images": asked.images, "tenths": found, "downloads": fetched, "missed": missed, "samples": samples}
     asked.json.write_text(json.dumps(msgspec.to_builtins(report), indent=1) + "\n")
     raise SystemExit(bool(missed))
 
 
-def soaked(images: int, data: Path, *, is_distinct: bool) -> list[Sample]:
-    """Have a sheet of so many images made, looking on."""
+def soaked(images: int, data: Path, *, is_distinct: bool) -> tuple[list[Sample], list[Download]]:
+    """Have a sheet of so many images made, and take home what came of it, looking on."""
     names = [path.name for path in sorted(PRODUCTS.glob("*.jpg"))]
     with Nginx(PRODUCTS, logs=False, distinct=is_distinct) as origin, ApplianceProcess(data) as appliance:
         urls = (f"{origin.url}/{names[n % len(names)]}?v={n}" for n in range(images))
         job = appliance.submit(sheet(urls))
         samples = list(_looks(appliance, job))
         state = appliance.job(job)["state"]
-    if state != "completed":
-        raise SystemExit(f"the job is {state}")
-    return samples
+        if state != "completed":
+            raise SystemExit(f"the job is {state}")
+        return samples, downloads(appliance, job)
 
 
 def _looks(appliance: ApplianceProcess, job: str) -> Iterator[Sample]:
