@@ -9,11 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
 
 from imagemill.cli import main
 from imagemill.cli.client import local_address
 from imagemill.cli.submit import form_of
+from imagemill.core.errors import ImageCode
+from imagemill.core.failures import NEXT_STEPS
 from imagemill.core.recipe import Thumbnail
 from imagemill.settings import Settings
 from tests.appliance_process import ApplianceProcess, needs_proc
@@ -23,15 +24,6 @@ from tests.ports import free_port
 pytestmark = needs_proc
 
 NOBODY = "0193b6a8-0000-7000-8000-000000000000"
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    folder = tmp_path_factory.mktemp("origin")
-    for number in range(3):
-        Image.effect_noise((80, 60), 30 + number).convert("RGB").save(folder / f"{number}.jpg", quality=95)
-    with Origin(folder) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +64,7 @@ def write(*urls: str, header: str = "ID,Images") -> str:
 
 
 def test_a_sheet_is_sent_awaited_and_fetched(shell: Shell, origin: Origin, appliance: ApplianceProcess) -> None:
+    assert "imagemill submit products.csv" in shell("jobs")[2]
     flags = ("--quality", "40", "--thumbnail", "20x20", "--keep-original", "--name", "spring", "--errors-column")
     sheet = write(f"{origin.url}/0.jpg", header="ID,Bild")
     code, out, err = shell("submit", sheet, *flags, "--image-column", "Bild", "-o", "done.csv")
@@ -109,6 +102,13 @@ def test_a_job_is_moved(shell: Shell, origin: Origin) -> None:
     code, out, _ = shell("submit", sheet, "--wait", "--json")
     job = json.loads(out)
     assert (code, job["state"]) == (3, "partial")
+    for words in (("jobs", "show", job["id"]), ("jobs", "wait", job["id"]), ("submit", sheet, "--wait")):
+        _, out, _ = shell(*words)
+        assert f"{origin.url}/none.jpg" in out
+        assert f"http_status: {NEXT_STEPS[ImageCode.HTTP_STATUS]}" in out.splitlines()
+        assert "To try these again: imagemill jobs retry" in out
+    _, out, err = shell("submit", sheet, "-o", "-")
+    assert (out.splitlines()[0], "http_status: " in err) == ("ID,Images,Output Image Urls", True)
     failed = json.loads(shell("jobs", "show", job["id"], "--json")[1])["counts"]["failed"]
     assert failed == 1
     (origin.folder / "none.jpg").write_bytes((origin.folder / "1.jpg").read_bytes())  # type: ignore[operator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 from uuid import UUID
 
 import click
@@ -12,6 +12,7 @@ import msgspec
 
 from imagemill.cli import console, progress
 from imagemill.cli.client import EXIT_CODES, Asking, client_flags, show_job
+from imagemill.core.failures import Failures
 from imagemill.core.job import Job
 from imagemill.core.states import JobState, Verb
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 JOBS: Final = "/api/v1/jobs"
 _LOOK_EVERY_S: Final = 0.5
+_GROUPS: Final = "500"
+_NO_SUCH: Final = "There are no such jobs."
+_NONE: Final = "There are no jobs yet. Send it a sheet: imagemill submit products.csv --wait -o compressed.csv"
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -47,7 +51,8 @@ def jobs(*, state: str | None, name: str | None, limit: int, as_json: bool, aski
     if as_json:
         click.echo(bytes(page))
     else:
-        _print_table(msgspec.json.decode(page, type=_Page).jobs)
+        found = msgspec.json.decode(page, type=_Page).jobs
+        _print_table(found, _NO_SUCH if state or name else _NONE)
 
 
 @jobs.command(epilog="Example: imagemill jobs show 0193b6a8-0000-7000-8000-000000000000")
@@ -56,7 +61,7 @@ def jobs(*, state: str | None, name: str | None, limit: int, as_json: bool, aski
 def show(job_id: UUID, *, as_json: bool, asking: Asking) -> None:
     """Show one job."""
     with asking.remote() as remote:
-        show_job(_job(remote, job_id), as_json=as_json)
+        tell(remote, _job(remote, job_id), as_json=as_json)
 
 
 @jobs.command(epilog="Example: imagemill jobs wait 0193b6a8-0000-7000-8000-000000000000 && echo done")
@@ -66,7 +71,7 @@ def wait(job_id: UUID, *, as_json: bool, asking: Asking) -> int:
     """Wait for a job's end. Exit codes: 0 done, 3 done with failed images, 1 failed or cancelled."""
     with asking.remote() as remote:
         job = wait_for(remote, job_id)
-    show_job(job, as_json=as_json)
+        tell(remote, job, as_json=as_json)
     return EXIT_CODES.get(job.state, console.ExitCode.FAILED)
 
 
@@ -126,6 +131,21 @@ def wait_for(remote: Remote, job_id: UUID | str) -> Job:
             time.sleep(_LOOK_EVERY_S)
 
 
+def tell(remote: Remote, job: Job, *, as_json: bool) -> None:
+    """Print a job, for people with why images of it failed."""
+    show_job(job, as_json=as_json)
+    if not as_json:
+        tell_failures(remote, job, sys.stdout)
+
+
+def tell_failures(remote: Remote, job: Job, stream: IO[str]) -> None:
+    """Print why images of a job failed, if any did, and what to do about it."""
+    if job.counts.failed:
+        from imagemill.cli import report
+
+        report.tell_failures(remote.get(f"{JOBS}/{job.id}/failures", Failures, {"limit": _GROUPS}), job, stream)
+
+
 def _job(remote: Remote, job_id: UUID | str) -> Job:
     return remote.get(f"{JOBS}/{job_id}", Job)
 
@@ -135,10 +155,10 @@ def _move(verb: Verb, job_id: UUID, asking: Asking, *, as_json: bool, body: obje
         show_job(remote.post(f"{JOBS}/{job_id}/{verb}", Job, body), as_json=as_json)
 
 
-def _print_table(page: list[Job]) -> None:
+def _print_table(page: list[Job], word: str) -> None:
     from imagemill.cli.tables import console_for, jobs_table
 
     if page:
         console_for(sys.stdout).print(jobs_table(page))
     else:
-        click.echo("There are no such jobs.", err=True)
+        click.echo(word, err=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
 import click
 import msgspec
@@ -12,7 +13,7 @@ from imagemill.cli.console import ExitCode, complain, printable
 from imagemill.cli.progress import size
 from imagemill.cli.tables import console_for, failures_table, faults_table
 from imagemill.core import keys
-from imagemill.core.failures import Group
+from imagemill.core.failures import Failures, Group
 from imagemill.core.job import Job
 from imagemill.core.sheet import Fault, SheetError
 from imagemill.core.states import JobState
@@ -117,12 +118,23 @@ def summary(result: Outcome) -> list[str]:
 def next_steps(result: Outcome) -> list[str]:
     """Return what to do about failed images."""
     full = "" if result.report else " Every image by name: --report FILE."
-    steps = {group.code: group.next_step for group in result.failures}
     return [
-        *(f"{code}: {step}" for code, step in steps.items() if step),
+        *steps_by_code(result.failures),
         f"Correct these in the sheet and run it again: what is done is not compressed twice.{full}",
         "To try these again: the same command with --retry-failed.",
     ]
+
+
+def steps_by_code(groups: Iterable[Group]) -> list[str]:
+    """Return a line for each code: what a person can do about it."""
+    steps = {group.code: group.next_step for group in groups}
+    return [f"{code}: {step}" for code, step in steps.items() if step]
+
+
+def tell_failures(found: Failures, job: Job, stream: IO[str]) -> None:
+    """Say why images of an appliance's job failed, and what to do."""
+    console_for(stream).print(failures_table(found.groups))
+    click.echo("\n".join([*steps_by_code(found.groups), f"To try these again: imagemill jobs retry {job.id}"]), stream)
 
 
 def refusal(error: SheetError) -> Refusal:

@@ -13,9 +13,9 @@ import click
 import msgspec
 
 from imagemill.cli import console, recipe_flags
-from imagemill.cli.client import EXIT_CODES, Asking, client_flags, show_job
+from imagemill.cli.client import EXIT_CODES, Asking, client_flags
 from imagemill.cli.footprint import write_whole
-from imagemill.cli.jobs import JOBS, wait_for
+from imagemill.cli.jobs import JOBS, tell, tell_failures, wait_for
 from imagemill.core.errors import RemoteError
 from imagemill.core.job import Job
 from imagemill.core.recipe import Thumbnail
@@ -65,8 +65,10 @@ def submit(sheet: str, *, output: str | None, waits: bool, as_json: bool, asking
             job = wait_for(remote, job.id)
         if output:
             _download(remote, job, output)
-    if output != "-":
-        show_job(job, as_json=as_json)
+        if output != "-":
+            tell(remote, job, as_json=as_json)
+        else:
+            tell_failures(remote, job, sys.stderr)
     return EXIT_CODES.get(job.state, console.ExitCode.FAILED) if waits or output else console.ExitCode.DONE
 
 
