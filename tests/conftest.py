@@ -1,4 +1,4 @@
-"""Shared by all: a clock that stands still, and a database of one's own."""
+"""Shared by all: a clock that stands still, and a database of one's own, and pictures to fetch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from imagemill.db import Store, open_database
+from tests.origin import Origin
 from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 from tests.s3_server import S3Server
@@ -71,6 +73,16 @@ def seeds(store: Store, tmp_path: Path, clock: Clock) -> Iterator[Seeds]:
     """Whatever a test does with its jobs, their tallies come to the same as a count."""
     yield Seeds(store, tmp_path, clock)
     assert not mistallied(store)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
+    """An origin of the module's own, with three small pictures: /0.jpg, /1.jpg and /2.jpg."""
+    folder = tmp_path_factory.mktemp("origin")
+    for number in range(3):
+        Image.effect_noise((160, 120), 30 + number).convert("RGB").save(folder / f"{number}.jpg", quality=95)
+    with Origin(folder) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from PIL import Image
 
 from imagemill.db import JobFilter
 from imagemill.settings import EstimateSettings, FetchSettings, Settings
@@ -15,15 +14,6 @@ from tests.api.test_uploads import half_an_upload
 from tests.origin import Origin
 
 ESTIMATE = "/api/v1/estimate"
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    folder = tmp_path_factory.mktemp("origin")
-    for number in range(3):
-        Image.effect_noise((160, 120), 30 + number).convert("RGB").save(folder / f"{number}.jpg", quality=95)
-    with Origin(folder) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from imagemill.cli.estimate import lines
 from imagemill.core.estimate import Estimate, Fault
@@ -18,15 +16,6 @@ from tests.cli.test_run import names, write_sheet
 from tests.origin import Origin
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    folder = tmp_path_factory.mktemp("origin")
-    for number in range(2):
-        Image.effect_noise((160, 120), 40 + number).convert("RGB").save(folder / f"{number}.jpg", quality=95)
-    with Origin(folder) as running:
-        yield running
 
 
 def test_it_estimates_and_leaves_nothing(origin: Origin, tmp_path: Path) -> None:
