@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+
 import pytest
 
 from imagemill.core import keys
 from imagemill.core.states import ImageState
 from imagemill.db import Fate, Store
 from imagemill.db import places as module
+from tests.postgres_server import on_sqlite
 from tests.seeds import NOON, Seeds, done, failed
 
 
@@ -43,6 +47,40 @@ def test_images_come_in_pages_and_by_state(store: Store, seeds: Seeds) -> None:
     assert (cursor is None, end) == (False, None)
     assert only[0].outputs == rest[0].outputs
     assert keys.split_image_id(rest[0].id) == (job.uid, 3)
+
+
+@pytest.mark.parametrize("rare", [0, 5, 1000])
+def test_pages_of_a_state_are_the_same_however_rare_it_is(
+    store: Store, seeds: Seeds, monkeypatch: pytest.MonkeyPatch, rare: int
+) -> None:
+    monkeypatch.setattr(module, "RARE", rare)
+    dice = random.Random(7)
+    job = seeds.job([[f"http://a/{dice.randrange(8)}" for _ in range(3)] for _ in range(10)])
+    claim = seeds.claim(job)
+    numbers = [image.n for image in claim.images]
+    store.record_images(claim, [done(claim, numbers[0]), failed(numbers[2]), failed(numbers[5])], returned=[numbers[1]])
+    everything, _ = store.images(job.uid, None, 100, None)
+    for state in ImageState:
+        expected = [(image.row, image.position) for image in everything if image.state is state]
+        for limit in (1, 2, 100):
+            assert list(_pages(store, job.uid, state, limit)) == expected, (state, limit)
+
+
+def _pages(store: Store, uid: str, state: ImageState, limit: int) -> Iterator[tuple[int, int]]:
+    cursor = None
+    while True:
+        page, cursor = store.images(uid, state, limit, cursor)
+        assert 0 < len(page) <= limit or cursor is None
+        yield from ((image.row, image.position) for image in page)
+        if cursor is None:
+            return
+
+
+@on_sqlite
+def test_a_few_places_of_a_state_are_found_without_a_walk(store: Store) -> None:
+    plan = " ".join(row[3] for row in store._rows(f"EXPLAIN QUERY PLAN {module._RARE}", (1, "failed", 0) * 2 + (9,)))
+    assert "image_state (job_id=? AND state=? AND n>?)" in plan
+    assert "place_again (job_id=? AND image_n=?)" in plan
 
 
 def test_a_token_is_known_by_its_hash(store: Store) -> None:

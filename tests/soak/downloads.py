@@ -1,4 +1,4 @@
-"""What the downloads of a large job cost the appliance that writes them: its memory from the first bytes to the last."""
+"""What the downloads of a large job cost the appliance: its memory from their first bytes to the last."""
 
 from __future__ import annotations
 

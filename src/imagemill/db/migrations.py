@@ -192,6 +192,10 @@ STEPS: tuple[Statements, ...] = (
         # What one machine does at a time.
         "CREATE TABLE turn (name TEXT PRIMARY KEY, machine TEXT NOT NULL, ends_at REAL NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # Where an image stands once more: the few images of a state are found in a sheet of a million.
+        "CREATE INDEX place_again ON place (job_id, image_n) WHERE n <> image_n",
+    ),
 )
 
 

@@ -21,6 +21,17 @@ _PAGE = 5_000
 _OUTPUTS_PAGE = 500
 _LATELY = 1_000
 
+RARE = 20_000
+"""So many places in one state are looked for by their state (27 ms); more by a walk, which soon meets them."""
+
+# An image's first place has its number. The others are found by `place_again`; CROSS JOIN and + hold SQLite to it: it
+# would walk all places, 0.4 s in a job of a million.
+_RARE = (
+    "SELECT n FROM (SELECT n FROM image WHERE job_id = ? AND state = ? AND n > ? UNION ALL"
+    " SELECT +p.n FROM image i CROSS JOIN place p ON p.job_id = i.job_id AND p.image_n = i.n AND p.n <> p.image_n"
+    " WHERE i.job_id = ? AND i.state = ? AND +p.n > ?) AS found ORDER BY n LIMIT ?"
+)
+
 _IMAGES = (
     "SELECT p.n, p.sheet_row, p.position, i.url, i.state, i.attempts, i.next_attempt_at, i.error_code, i.error_message,"
     " s.sha256, s.bytes, s.format, s.width, s.height, i.ssim, i.seconds FROM place p"
@@ -64,12 +75,23 @@ class Places(Queries):
     ) -> tuple[list[Image], str | None]:
         """Return a page of a job's images in sheet order, and the cursor of the next."""
         job_id, _ = self._found(uid)
-        if state and not self._rows(f"SELECT {state} FROM tally WHERE job_id = ?", (job_id,))[0][0]:
-            return [], None  # which a look at each of a million places would find too, half a second later
+        after = ordinal(cursor) or 0
+        rare = self._rare_places(job_id, state, after, limit + 1) if state else None
+        if rare is not None:
+            page, is_last = self.images_at(uid, rare[:limit]), len(rare) <= limit
+            return page, None if is_last else str(rare[limit - 1])
         condition, params = (" AND i.state = ?", [state.value]) if state else ("", [])
-        found = self._read(uid, f"p.n > ?{condition} ORDER BY p.n LIMIT ?", (ordinal(cursor) or 0, *params, limit + 1))
+        found = self._read(uid, f"p.n > ?{condition} ORDER BY p.n LIMIT ?", (after, *params, limit + 1))
         page = [image for _, image in found[:limit]]
         return page, str(found[limit - 1][0]) if len(found) > limit else None
+
+    def _rare_places(self, job_id: int, state: ImageState, after: int, limit: int) -> list[int] | None:
+        """Return where the next images of a state stand, without a walk over the job; None where many are in it."""
+        count = self._rows(f"SELECT {state} FROM tally WHERE job_id = ?", (job_id,))[0][0]
+        if count > RARE:
+            return None
+        rows = self._rows(_RARE, (job_id, state.value, after, job_id, state.value, after, limit)) if count else []
+        return [n for (n,) in rows]
 
     def image(self, uid: str, place: int) -> Image:
         """Return the image at one place of a job; NotFoundError when there is no such place."""
