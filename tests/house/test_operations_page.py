@@ -13,6 +13,7 @@ from imagemill.api import problems
 from imagemill.cli.console import ExitCode
 from imagemill.core.errors import ImageCode, ImagemillError
 from imagemill.core.failures import NEXT_STEPS
+from imagemill.core.sheet import FAULT_CODES
 from tests.house.source import ROOT, sources
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -110,6 +111,7 @@ def test_every_fault_of_a_sheet() -> None:
     }
     told = table("What is wrong with a sheet")
     assert_same(found, set(told), "What is wrong with a sheet")
+    assert found == set(FAULT_CODES)
     assert all(row[-1] for row in told.values())
 
 

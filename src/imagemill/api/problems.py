@@ -9,7 +9,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response
@@ -21,6 +21,7 @@ from imagemill.core.errors import (
     BackupError,
     ForbiddenError,
     IllegalTransitionError,
+    ImageCode,
     ImageError,
     ImagemillError,
     KeyReusedError,
@@ -38,7 +39,7 @@ from imagemill.core.errors import (
     UnauthorizedError,
     UnreadableError,
 )
-from imagemill.core.sheet import Fault, SheetError
+from imagemill.core.sheet import Fault, FaultWord, SheetError
 from imagemill.db import StoreError
 from imagemill.logs import bound
 
@@ -101,6 +102,15 @@ _CODES: Final = {
 """Codes of what HTTP itself refuses, by status."""
 
 
+_OTHER: Final = "refused"
+CODES: Final = frozenset(
+    {*_CODES.values(), _OTHER, *ImageCode} | {error.code for error, kind in TABLE.items() if kind is not _INTERNAL}
+)
+"""Every code a problem may have; those of images are why a picture cannot be shown."""
+
+ProblemWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(CODES)})]
+
+
 class Wrong(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong: with a `field` of the request, or with a cell of the sheet (`core.sheet.Fault`)."""
 
@@ -108,7 +118,7 @@ class Wrong(msgspec.Struct, frozen=True, kw_only=True):
     row: int | UnsetType = UNSET
     column: int | UnsetType = UNSET
     column_name: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
+    code: FaultWord | UnsetType = UNSET
     message: str
 
 
@@ -120,7 +130,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     detail: str
     instance: str
-    code: str
+    code: ProblemWord
     errors: list[Wrong] | UnsetType = UNSET
     error_count: int | UnsetType = UNSET
 
@@ -134,7 +144,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         found = _problem(kind, error.code, error.detail, _extra(error))
     elif isinstance(error, HTTPException):
         kind = Kind(error.status_code, HTTPStatus(error.status_code).phrase)
-        found = _problem(kind, _CODES.get(error.status_code, "refused"), error.detail, {})
+        found = _problem(kind, _CODES.get(error.status_code, _OTHER), error.detail, {})
     else:
         found = _problem(_INTERNAL, "internal", "", {})
     if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

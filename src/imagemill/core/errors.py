@@ -6,6 +6,9 @@ Codes are stable and public (API.md); the HTTP status of each class is in `api/p
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
+
+import msgspec
 
 
 class ImageCode(StrEnum):
@@ -29,6 +32,10 @@ class ImageCode(StrEnum):
     STORAGE_FAILED = "storage_failed"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
+
+
+ImageWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [code.value for code in ImageCode]})]
+"""A code as it is told: one of these. A reader takes any, which may be of a later version."""
 
 
 class ImagemillError(Exception):

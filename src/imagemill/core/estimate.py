@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from imagemill.core.errors import ImageWord
+
 
 class Sample(msgspec.Struct, frozen=True):
     """One image of the sample: bytes before and after, seconds to fetch it and to compress it.
@@ -24,7 +26,7 @@ class Fault(msgspec.Struct, frozen=True):
     """An image of the sample that failed, as it would in a job."""
 
     source_url: str
-    code: str
+    code: ImageWord
     message: str
 
 

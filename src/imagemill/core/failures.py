@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from imagemill.core.errors import ImageCode
+from imagemill.core.errors import ImageCode, ImageWord
 from imagemill.core.job import Count, Uid
 
 CAUSES: Final = {
@@ -80,7 +80,7 @@ class Example(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct, frozen=True):
     """The failed images of one code at one host, counted by place in the sheet."""
 
-    code: str
+    code: ImageWord
     cause: Annotated[str, msgspec.Meta(description="The code in a few words.")]
     host: Annotated[str, msgspec.Meta(description="With its port, where the sheet writes one.")]
     count: Count

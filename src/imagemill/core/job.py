@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from imagemill.core.errors import ImageWord
 from imagemill.core.recipe import Recipe
 from imagemill.core.states import ImageState, JobState
 
@@ -186,7 +187,7 @@ class Output(msgspec.Struct, frozen=True):
 class ErrorInfo(msgspec.Struct, frozen=True):
     """A stable code and one sentence."""
 
-    code: str
+    code: ImageWord
     message: str
 
 

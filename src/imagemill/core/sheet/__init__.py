@@ -5,7 +5,7 @@ rows → reader; then glance, writer and report.
 """
 
 from imagemill.core.sheet.dialect import Dialect
-from imagemill.core.sheet.faults import MAX_LISTED, Fault, Faults, SheetError
+from imagemill.core.sheet.faults import FAULT_CODES, MAX_LISTED, Fault, Faults, FaultWord, SheetError
 from imagemill.core.sheet.glance import Column, Glance, Glimpse, ShownRow, unrecognised
 from imagemill.core.sheet.header import TITLES, Header, duplicate_serial_fault
 from imagemill.core.sheet.reader import SheetReader, read_rows
@@ -15,12 +15,14 @@ from imagemill.core.sheet.rules import Rules
 from imagemill.core.sheet.writer import SheetWriter
 
 __all__ = [
+    "FAULT_CODES",
     "MAX_LISTED",
     "REPORT_COLUMNS",
     "TITLES",
     "Column",
     "Dialect",
     "Fault",
+    "FaultWord",
     "Faults",
     "Glance",
     "Glimpse",

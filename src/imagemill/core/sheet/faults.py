@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -15,13 +15,35 @@ _MAX_SHOWN_CHARS: Final = 80
 _USER_INFO: Final = re.compile(r"//[^/\\?#]*@")
 
 
+FAULT_CODES: Final = (
+    "bad_encoding",
+    "bad_url",
+    "cell_too_long",
+    "duplicate_column",
+    "duplicate_serial",
+    "empty_sheet",
+    "missing_column",
+    "missing_value",
+    "no_images",
+    "no_images_in_row",
+    "not_a_table",
+    "surplus_cells",
+    "too_many_columns",
+    "too_many_rows",
+    "too_many_urls_in_cell",
+    "unterminated_quote",
+)
+FaultWord = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(FAULT_CODES)})]
+"""A fault's code as it is told: one of these. A reader takes any, which may be of a later version."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """One thing to correct. `row` 1 is the header line, `column` counts from 1; a missing column would be the next."""
 
     row: int
     column: int
     column_name: str
-    code: str
+    code: FaultWord
     message: str
 
 
