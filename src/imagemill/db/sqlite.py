@@ -22,7 +22,8 @@ PRAGMAS: Final = (
     # again. Where an answer promises durability (accepting a job) `durable` raises it to FULL.
     ("synchronous", "normal"),
     ("busy_timeout", 30_000),
-    ("cache_size", -8_000),
+    # A thread has a connection, and there are fifty: with 8 MB, what was streamed to a client would stay in each.
+    ("cache_size", -2_000),
     ("temp_store", "file"),
     ("journal_size_limit", 64 << 20),
     ("trusted_schema", "off"),
