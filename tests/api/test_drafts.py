@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from imagemill.settings import FetchSettings, Settings
-from tests.api.conftest import READER, SUBMITTER, Site, running
+from tests.api.conftest import READER, SUBMITTER, Site, eventually, running
+from tests.api.test_uploads import half_an_upload
 from tests.origin import Origin
 
 DRAFTS, PREVIEWS = "/api/v1/drafts", "/api/v1/previews"
@@ -132,3 +133,11 @@ def test_a_recipe_is_tried_on_a_picture_that_is_sent(site: Site, origin: Origin)
         tuple(rest) for _, *rest in refused
     ]
     assert site.leftovers() == []
+
+
+def test_an_upload_that_is_given_up_leaves_no_draft(site: Site) -> None:
+    before = set(site.folders.drafts.iterdir())
+    with half_an_upload(site, path=DRAFTS):
+        eventually(site.leftovers)
+    eventually(lambda: not site.leftovers())
+    assert set(site.folders.drafts.iterdir()) == before

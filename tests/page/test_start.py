@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.appliance_process import ApplianceProcess
+from tests.appliance_process import ApplianceProcess, until
 from tests.origin import Origin
 from tests.origin_nginx import Nginx, needs_nginx
 from tests.page.conftest import OpenPage, axe, fits
@@ -196,6 +198,33 @@ def test_without_an_answer_it_waits_and_goes_on(open_page: OpenPage, pictures: O
     expect(page.locator("#offline")).to_be_visible()
     axe(page)
     page.context.set_offline(False)
+    ready(page)
+
+
+@contextlib.contextmanager
+def every_place_taken(appliance: ApplianceProcess) -> Iterator[None]:
+    """As many uploads that do not end as may come in at a time."""
+    token = (appliance.data_dir / "token").read_text().strip()
+    head = f"POST /api/v1/drafts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9999\r\n\r\n--b\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", appliance.port), timeout=5))
+            line.sendall((head + kind).encode())
+        until(lambda: "max_uploads" in appliance.get("/readyz").text, 10, "every place is taken")
+        yield
+
+
+def test_where_there_is_no_room_it_can_be_tried_again(
+    open_page: OpenPage, appliance: ApplianceProcess, pictures: Origin
+) -> None:
+    page = open_page("/", forgive=REFUSED)
+    with every_place_taken(appliance):
+        drop(page, ("a.csv", sheet_of(pictures)))
+        expect(page.locator("#refused-title")).to_have_text("There is no room now")
+        expect(page.locator("#refused-detail")).to_contain_text("8 sheets are coming in")
+    until(lambda: "max_uploads" not in appliance.get("/readyz").text, 10, "places are free")
+    page.get_by_role("button", name="Try again").click()
     ready(page)
 
 
