@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.appliance_process import ApplianceProcess
 from tests.origin import Origin
 from tests.page.conftest import OpenPage, Theme, axe, fits
+from tests.page.photos import photo
 from tests.story.ledger import sheet
 
 SIDE = 600
@@ -99,6 +100,16 @@ def test_without_the_original_it_says_how_to_keep_it(page: Page, appliance: Appl
     expect(page.get_by_role("slider")).to_have_count(0)
     page.get_by_role("button", name="2:1").click()
     axe(page)
+
+
+def test_a_picture_that_was_sent_is_compared_with_itself(page: Page, appliance: ApplianceProcess) -> None:
+    page.goto("/jobs")
+    picture = FilePayload(name="cup.jpg", mimeType="image/jpeg", buffer=photo(1, SIDE))
+    job = page.request.post("/api/v1/images", multipart={"image": picture}, headers={"Origin": appliance.url}).json()
+    appliance.finished(job["id"], 30)
+    page.goto(f"/jobs/{job['id']}/compare?order=sheet")
+    expect(page.locator("#before")).to_have_js_property("naturalWidth", SIDE)
+    page.get_by_text("sent to us").wait_for()
 
 
 def test_an_image_that_is_not_done_appears_by_itself(page: Page, appliance: ApplianceProcess, origin: Origin) -> None:

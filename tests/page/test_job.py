@@ -83,13 +83,15 @@ def test_a_catalogue_is_watched_to_its_end(page: Page, appliance: ApplianceProce
 
 def test_failures_are_grouped_mended_and_tried_again(page: Page, appliance: ApplianceProcess, origin: Origin) -> None:
     rows = [f"{origin.url}/photo-{n}.jpg" for n in range(3)] + [f"{origin.url}/lost-{n}.jpg" for n in range(4)]
-    job = appliance.submit(sheet([*rows, f"{origin.url}/page/a.jpg"]), name="Two reasons")
+    hook = f"{origin.url}/status/204"
+    job = appliance.submit(sheet([*rows, f"{origin.url}/page/a.jpg"]), name="Two reasons", callback_url=hook)
     page.goto(f"/jobs/{job}")
     has_state(page, "Done, some failed")
     page.get_by_role("heading", name="5 pictures failed").wait_for()
     group = page.locator(".group").filter(has_text="Refused by the host")
     expect(group).to_contain_text("open the URL in a browser and correct it in the sheet")
-    expect(group).to_contain_text("Row 5")
+    expect(group).to_contain_text("Row 5, lost-0.jpg")
+    page.locator("#job-callback").get_by_text("Delivered").wait_for()
     axe(page)
     for n in range(4):
         body = photo(n, 300)

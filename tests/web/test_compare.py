@@ -47,6 +47,10 @@ def test_before_and_after_where_it_is(site: Site, member: httpx.Client) -> None:
     page = seen(member, job, address)
     assert f'id="before" src="/api/v1/images/{image(job, 1)}/original"' in page
     assert 'type="range"' in page
+    again = "UPDATE source SET format = ? WHERE sha256 = ?"
+    site.store._touched(again, ("tiff", source.sha256))
+    assert "The original is a TIFF, which browsers do not show." in seen(member, job, address)
+    site.store._touched(again, ("jpeg", source.sha256))
 
 
 def test_what_was_sent_is_there_at_once(site: Site, member: httpx.Client) -> None:

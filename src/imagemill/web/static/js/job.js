@@ -59,16 +59,28 @@ function tellQuarters(done) {
   told = quarter;
 }
 
-/** Ask for a part of the page anew, at most every two seconds; not under somebody's hands. */
-function renew(name, soon = false) {
+/**
+ * Ask for a part of the page anew, at most every two seconds; not under somebody's hands, but as soon as they are gone.
+ * With `now` at once, whoever is there: then something has ended. The list of images waits even so.
+ */
+function renew(name, now = false) {
   if (timers.has(name)) return;
   const wait = async () => {
     const part = place(name);
-    const isInUse = !soon && (part.contains(document.activeElement) || part.matches(":hover"));
-    if (!isInUse) await load(name, part);
+    const isInUse = part.contains(document.activeElement) || part.matches(":hover");
+    if (isInUse && (!now || name === "images")) {
+      timers.set(name, setTimeout(wait, PARTS_MS));
+      return;
+    }
+    await load(name, part);
     timers.delete(name);
   };
-  timers.set(name, setTimeout(wait, soon ? 0 : PARTS_MS));
+  timers.set(name, setTimeout(wait, now ? 0 : PARTS_MS));
+}
+
+/** In the sheet's order images stay where they are; in another they would run about while the job goes on. */
+function isStable() {
+  return ["sheet", null].includes(new URLSearchParams(location.search).get("order"));
 }
 
 async function load(name, part) {
@@ -95,7 +107,8 @@ function show(job) {
   const isOther = job.state !== state().state;
   if (!last || job.counts.done !== last.counts.done) renew("newest");
   if (!last || job.counts.failed !== last.counts.failed) renew("failures", !last);
-  if (!last || job.counts.pending !== last.counts.pending || job.counts.running !== last.counts.running) renew("images");
+  const hasMoved = !last || job.counts.pending !== last.counts.pending || job.counts.running !== last.counts.running;
+  if (hasMoved && isStable()) renew("images");
   last = job;
   showNumbers(job);
   if (isOther) renew("live", true);
