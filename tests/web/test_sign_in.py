@@ -131,6 +131,14 @@ def test_from_a_link_elsewhere_the_browser_asks_again_with_its_cookie(nobody: ht
     assert 'content="0; url=/jobs?a=%22b"' in answer.text
 
 
+def test_no_address_of_ours_leads_elsewhere(nobody: httpx.Client) -> None:
+    """`//jobs` is our page Jobs here, and in an answer a host of that name."""
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {}):
+        answer = nobody.get(f"{nobody.base_url}//jobs", headers=headers)
+        assert "//jobs" not in answer.headers.get("location", "")
+        assert 'url=//jobs"' not in answer.text
+
+
 def test_htmx_is_sent_to_sign_in(site: Site, nobody: httpx.Client) -> None:
     """And from there back to the page it was on, which is always one of ours."""
     headers = {"Accept": "*/*", "HX-Request": "true"}

@@ -12,7 +12,7 @@ from imagemill.api.auth import NEEDS, NOTHING, session_name, session_of
 from imagemill.api.rates import Rates, address_of
 from imagemill.api.sign_in import origin_of
 from imagemill.db import new_secret
-from imagemill.web.view import GivenView, View, see_other
+from imagemill.web.view import GivenView, View, local, see_other
 
 GivenRates = NamedDependency[SkipValidation[Rates]]
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
@@ -66,12 +66,6 @@ def sign_out(view: GivenView) -> Response[str]:
     answer = see_other("/sign-in")
     answer.delete_cookie(session_name(view.parts.settings), path="/")
     return answer
-
-
-def local(path: str) -> str:
-    """Return a path of this page; whatever might lead elsewhere leads to the start."""
-    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if is_ours else "/"
 
 
 def _by_link(view: View, rates: Rates, code: str, path: str) -> Response[str]:

@@ -16,7 +16,7 @@ from imagemill.db import Caller
 from imagemill.web.assets import Assets
 from imagemill.web.pages import ROUTES
 from imagemill.web.templates import Templates
-from imagemill.web.view import View, see_other, sign_in_path
+from imagemill.web.view import View, local, see_other, sign_in_path
 
 _NOT_PAGES: Final = (
     "/api/",
@@ -92,7 +92,7 @@ def policy(parts: Parts) -> str:
 
 
 def _here(request: Request[Any, Any, Any]) -> str:
-    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    return local(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:

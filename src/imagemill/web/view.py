@@ -94,7 +94,13 @@ def see_other(path: str) -> Response[str]:
     return Response("", status_code=303, media_type=MediaType.TEXT, headers={"Location": path})
 
 
+def local(path: str) -> str:
+    """Return a path of this page; whatever might lead elsewhere leads to the start."""
+    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if is_ours else "/"
+
+
 def sign_in_path(path: str, query: str = "") -> str:
     """Return the sign-in page that leads back here."""
-    here = f"{path}?{query}" if query else path
+    here = local(f"{path}?{query}" if query else path)
     return "/sign-in" if here == "/" else f"/sign-in?next={quote(here, safe='')}"
