@@ -40,6 +40,10 @@ from imagemill.api.fields import (
 from imagemill.api.problems import MEDIA_TYPE, Problem
 from imagemill.core.recipe import THUMBNAIL_PATTERN
 
+_BEARER: Final = (
+    "`imagemill token show` prints the first token. The page sends its session's cookie instead, and with that what"
+    " changes something must come from the page: its `Origin`, or `Sec-Fetch-Site: same-origin`."
+)
 _DESCRIPTION: Final = """\
 Send a sheet of products with links to their pictures, get the same sheet back with one column more: links to the same
 pictures, compressed.
@@ -287,7 +291,7 @@ class MetricsOperation(Operation):
 
 def openapi_config(page: OpenAPIRenderPlugin) -> OpenAPIConfig:
     """Return the configuration: one page, no CDN."""
-    bearer = SecurityScheme(type="http", scheme="bearer", description="`imagemill token show` prints the first token.")
+    bearer = SecurityScheme(type="http", scheme="bearer", description=_BEARER)
     return OpenAPIConfig(
         title="imagemill",
         version=__version__,
