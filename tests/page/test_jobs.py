@@ -39,6 +39,7 @@ def test_words_are_looked_for_while_they_are_typed(page: Page, finished: str) ->
     expect(page).to_have_url(re.compile(r"/jobs\?q=nothing\+like\+it$"))
     axe(page)
     page.get_by_role("searchbox").fill("lamps")
+    expect(page.locator("#job-list td.job-when time")).to_have_text(re.compile("just now|min ago|today"))
     page.get_by_role("link", name=finished).click()
     page.wait_for_url("**/jobs/*")
     page.go_back()

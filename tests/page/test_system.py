@@ -24,13 +24,15 @@ def test_a_token_is_made_used_and_revoked(page: Page, appliance: ApplianceProces
     page.get_by_label("Name", exact=True).fill("page-clerk")
     page.keyboard.press("Enter")
     token = page.locator("#made-token").text_content() or ""
-    expect(page.get_by_text("Copy it now")).to_be_visible()
+    expect(page.get_by_text("Copy it now").first).to_be_visible()
     axe(page)
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(f"{appliance.url}/api/v1/jobs", headers=headers, trust_env=False).is_success
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Revoke page-clerk").press("Enter")
-    expect(page.get_by_text("page-clerk is refused from now on")).to_be_visible()
+    expect(page.get_by_text("page-clerk is refused from now on").first).to_be_visible()
+    expect(page.locator("#announcements")).to_contain_text("page-clerk is refused from now on")
+    expect(page.get_by_role("heading", name="Tokens")).to_be_focused()
     assert httpx.get(f"{appliance.url}/api/v1/jobs", headers=headers, trust_env=False).status_code == 401
 
 

@@ -23,6 +23,14 @@ function look() {
 
 field?.addEventListener("input", look);
 
+// The part with the tokens comes anew, and takes the pressed button along: the keyboard goes on at its heading.
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "tokens") return;
+  if (document.activeElement === document.body) document.getElementById("tokens-title").focus();
+  const told = event.target.querySelector("[data-tells]");
+  if (told) announce(told.textContent.replace(/\s+/g, " ").trim());
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copies]");
   if (!button) return;
