@@ -16,7 +16,9 @@ LOCAL = "Host: localhost\n"
 
 def ready(path: Path, data: bytes = b"x" * 1000) -> Ready:
     path.write_bytes(data)
-    body, stamp = read(path)
+    found = read(path, len(data))
+    assert found
+    body, stamp = found
     head = HTTPResponseStartEvent(type="http.response.start", status=200, headers=[])
     return Ready(head, HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=False), str(path), stamp)
 
@@ -111,6 +113,13 @@ def test_each_is_counted(warm: httpx.Client, site: Site) -> None:
 def _counted(site: Site) -> float:
     samples = site.meters.requests.family().samples
     return sum(n for _, labels, n in samples if labels["route"] == "/images/{name}")
+
+
+def test_what_is_large_or_gone_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"ab")
+    assert read(tmp_path / "a", 2)
+    assert read(tmp_path / "a", 1) is None
+    assert read(tmp_path / "b", 9) is None
 
 
 def test_a_large_one_is_sent_from_its_file(site: Site) -> None:

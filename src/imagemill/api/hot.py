@@ -89,8 +89,13 @@ class Hot:
             self._left += gone.taken_bytes if gone else 0
 
 
-def read(path: Path) -> tuple[bytes, tuple[int, int, int]]:
-    """Return what is in a file, and its stamp; FileNotFoundError."""
-    with path.open("rb") as file:
-        found = os.fstat(file.fileno())
-        return file.read(), (found.st_ino, found.st_size, found.st_mtime_ns)
+def read(path: Path, most_bytes: int) -> tuple[bytes, tuple[int, int, int]] | None:
+    """Return what is in a file, and its stamp; None where it is larger, or cannot be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            if found.st_size > most_bytes:
+                return None
+            return file.read(), (found.st_ino, found.st_size, found.st_mtime_ns)
+    except OSError:
+        return None

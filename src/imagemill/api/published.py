@@ -4,7 +4,6 @@ The key is 160 bits of a hash of content and recipe, so a link is a capability a
 """
 
 import asyncio
-import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -78,27 +77,27 @@ class Published:
             refusal = MethodNotAllowedException("Published images can only be read.", headers={"Allow": "GET, HEAD"})
             await send_problem(send, refusal, _REFUSAL_HEADERS)
             return
-        if self._most_bytes and _wants_whole(asked):
-            # What cannot be read now is told below.
-            with contextlib.suppress(OSError):
-                await self._warm(asked["path"])
-        ready = self.ready(asked)
+        is_kept = self._most_bytes and _wants_whole(asked)
+        ready = await self._warmed(asked["path"]) if is_kept else None
         if ready:
             await ready.sent(send)
         else:
             await self.picture(asked["path"].removeprefix(IMAGES))(scope, receive, send)
 
-    async def _warm(self, address: str) -> None:
-        """Take an image into memory, if it is one and small."""
+    async def _warmed(self, address: str) -> Ready | None:
+        """Take an image into memory, if it is one and small; what cannot be read now is told by who reads it next."""
         match = _NAME.fullmatch(address.removeprefix(IMAGES))
         path = self._storage.path(match[0]) if match else None
-        if match is None or path is None or path.stat().st_size > self._most_bytes:
-            return
-        body, stamp = await asyncio.to_thread(read, path)
+        found = await asyncio.to_thread(read, path, self._most_bytes) if path else None
+        if match is None or path is None or found is None:
+            return None
+        body, stamp = found
         status, headers = Face(f'"{match[1]}"', media_type(match[0]), _HEADERS).head(None, len(body))
         head = HTTPResponseStartEvent(type="http.response.start", status=status, headers=list(headers))
         whole = HTTPResponseBodyEvent(type="http.response.body", body=body, more_body=False)
-        self._hot.keep(address, Ready(head, whole, os.fspath(path), stamp))
+        ready = Ready(head, whole, os.fspath(path), stamp)
+        self._hot.keep(address, ready)
+        return ready
 
     def picture(self, name: str, headers: RawHeaders = _HEADERS) -> Picture:
         """Return what answers with an image by its name, wherever it is asked for."""
