@@ -41,8 +41,9 @@ fuzz: setup ## broken JPEGs and odd pictures against the native modules, under s
 test-page: setup-tests ## the page in a real Chromium
 	$(BIN)/python -m pytest -q tests/page
 
-screenshots: setup-tests ## docs/screenshots: each page in both themes
+screenshots: setup-tests ## docs: each page in both themes, and the icon of the desk
 	$(BIN)/python -m tests.page.screenshots
+	$(BIN)/python -m tests.tray.screenshots
 
 contract: setup ## every operation of /openapi.json, asked with made-up requests (EXAMPLES=1000)
 	EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/python -m pytest -q tests/api/test_contract.py

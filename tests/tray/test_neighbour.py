@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from pathlib import Path
 
@@ -12,19 +11,7 @@ import pytest
 from imagemill.core.errors import RemoteError
 from imagemill.settings import Settings, StorageSettings
 from imagemill.storage import Running, announced, read_running
-from imagemill.tray.neighbour import Neighbour, port_near
-
-
-def test_a_port_that_is_taken_has_a_neighbour() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert port < port_near("127.0.0.1", port) <= port + 9
-    assert port_near("127.0.0.1", port) == port
-
-
-def test_where_nobody_may_listen_the_port_is_as_it_was() -> None:
-    assert port_near("192.0.2.1", 8750) == 8750
-    assert port_near("2001:db8::1", 8750) == 8750
+from imagemill.tray.neighbour import Neighbour
 
 
 def test_before_the_first_start_there_is_nobody(tmp_path: Path) -> None:

@@ -51,16 +51,6 @@ def test_without_a_panel_the_page_serves_instead(bare: Desktop) -> None:
     assert (nothing.returncode, "nothing to quit" in nothing.stderr) == (1, True)
 
 
-def test_quit_ends_both(desktop: Desktop) -> None:
-    with Mill(desktop) as mill:
-        until(lambda: desktop.items, WAIT_S, "the panel has the item")
-        appliance = mill.appliance
-        mill.says("nothing to do")
-        assert called(desktop, "--quit").returncode == 0
-        assert mill.ended() == 0
-        until(lambda: not session_pids(appliance.pid), WAIT_S, "the appliance has ended")
-
-
 def test_why_it_cannot_start_is_said(bare: Desktop, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -68,6 +58,23 @@ def test_why_it_cannot_start_is_said(bare: Desktop, tmp_path: Path) -> None:
     assert failed.returncode == 1
     assert f"imagemill: cannot listen on 127.0.0.1:{port}" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_start_that_failed_is_seen_and_can_be_tried_again(desktop: Desktop) -> None:
+    taken = socket.create_server(("127.0.0.1", desktop.port))
+    with Mill(desktop) as mill:
+        until(lambda: desktop.items, WAIT_S, "the panel has the item")
+        mill.says(f"cannot listen on 127.0.0.1:{desktop.port}")
+        line = desktop.line("Open imagemill")
+        assert line is not None
+        assert not line.is_enabled
+        taken.close()
+        desktop.choose("Start it again")
+        mill.says("nothing to do")
+        appliance = mill.appliance
+        assert called(desktop, "--quit").returncode == 0
+        assert mill.ended() == 0
+        until(lambda: not session_pids(appliance.pid), WAIT_S, "both have ended")
 
 
 def test_without_a_display_there_is_help(bare: Desktop) -> None:

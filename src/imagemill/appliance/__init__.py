@@ -24,6 +24,7 @@ from imagemill.logs import kept
 from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
+from imagemill.ports import free_port
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
 from imagemill.storage import Folders, Running, announced, local_folder, locked, storage_of
@@ -166,7 +167,7 @@ class Appliance:
 
     def _start_web(self, stack: contextlib.ExitStack) -> None:
         # Here and not above: `imagemill run` needs neither Litestar nor Granian, and they take half of its start.
-        from imagemill.appliance.web import Web, free_port  # noqa: PLC0415
+        from imagemill.appliance.web import Web  # noqa: PLC0415
 
         sandbox.allow_descriptors(self.settings.max_connections + _OTHER_FILES)
         self._port = self.settings.port or free_port(self.settings.host)

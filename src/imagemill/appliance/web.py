@@ -18,6 +18,7 @@ from imagemill import api, compat, web
 from imagemill.appliance import early, tls
 from imagemill.appliance.names import first_name
 from imagemill.core.errors import StartError
+from imagemill.ports import bound
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
@@ -129,27 +130,10 @@ def server_of(app: object, host: str, port: int, settings: Settings, identity: t
 def check_port(host: str, port: int) -> None:
     """Refuse a port that is taken, before the web server does it with a backtrace (StartError)."""
     try:
-        _bound(host, port).close()
+        bound(host, port).close()
     except OSError as error:
         message = f"cannot listen on {host}:{port}: {error.strerror}; is imagemill running already? Try --port"
         raise StartError(message) from error
-
-
-def free_port(host: str) -> int:
-    """Return a port that is free now, for `port = 0`."""
-    with _bound(host, 0) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-    except OSError:
-        probe.close()
-        raise
-    return probe
 
 
 def answers(host: str, port: int) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from imagemill.core.errors import RemoteError
 from imagemill.core.job import Job
 from imagemill.core.states import JobState
 from imagemill.outbound import Remote
+from imagemill.ports import port_near
 from imagemill.settings import Settings
 from imagemill.storage import Folders, Running, local_folder, read_running
 from imagemill.tray.view import System
@@ -36,7 +36,6 @@ _OPEN_STATES: Final = (JobState.PROCESSING, JobState.PENDING, JobState.PAUSED)
 _ANSWER_S: Final = 10.0
 _LAST_BYTES: Final = 4096
 _GONE: Final = 404
-_PORTS: Final = 10
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -187,25 +186,6 @@ class Neighbour:
             token = _text(self.folders.token).strip() if self._has_token else None
             self._remote = Remote(running.address, token, self._certificate, answer_s=_ANSWER_S)
         return self._remote
-
-
-def port_near(host: str, port: int) -> int:
-    """Return the port, or the next one that is free where it is taken: by a service, or by another user's desk."""
-    for candidate in range(port, port + _PORTS):
-        with suppress(OSError), _bound(host, candidate):
-            return candidate
-    return port
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-    except OSError:
-        probe.close()
-        raise
-    return probe
 
 
 def program() -> Sequence[str]:
