@@ -198,6 +198,7 @@ def test_no_files_where_none_are_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_told_once_and_costs_the_stream_nothing(stream: io.StringIO, tmp_path: Path) -> None:
     logs.start("info", stream=stream)
     (tmp_path / "imagemill.log").symlink_to("/dev/full")
