@@ -20,6 +20,7 @@ from PIL import Image
 from imagemill.appliance.backup import make_backup
 from imagemill.appliance.parcel import is_ours
 from imagemill.appliance.restore import restore
+from imagemill.cli.backup import Ticker
 from imagemill.core.errors import BackupError, StartError
 from imagemill.db import StoreError, open_database
 from imagemill.settings import Loaded, Settings, load
@@ -326,6 +327,22 @@ def test_what_root_restores_belongs_to_the_folder_s_owner(home: Path, tmp_path: 
     os.chown(tmp_path / "new", 65534, 65534)
     restore(file, settings(tmp_path / "new"))
     assert {path.stat().st_uid for path in (tmp_path / "new").rglob("*")} == {65534}
+
+
+def test_how_far_it_is_is_told(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    loaded = load({"data_dir": str(home)}, {}, None)
+    tell = lambda files, size: seen.append((files, size))  # noqa: E731
+    manifest = make_backup(loaded, tmp_path / "b.zip", has_outputs=True, tell=tell)
+    assert seen[-1] == (len(manifest.files), manifest.file_bytes)
+    again, seen = seen, []
+    restore(tmp_path / "b.zip", settings(tmp_path / "new"), tell=lambda files, size: seen.append((files, size)))
+    assert seen == again
+    monkeypatch.setattr("imagemill.cli.backup.LINE_EVERY_S", 0)
+    Ticker().see(12_000, 3_400_000_000)
+    assert capsys.readouterr().err == "12,000 files, 3.4 GB\n"
 
 
 def test_names_of_ours() -> None:

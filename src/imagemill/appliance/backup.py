@@ -21,7 +21,7 @@ import msgspec
 
 from imagemill import __version__
 from imagemill.appliance import parcel
-from imagemill.appliance.parcel import Entry, Manifest
+from imagemill.appliance.parcel import Entry, Manifest, Tell, silent
 from imagemill.core.errors import BackupError
 from imagemill.db import copy_database, forget_jobs, inspect, job_counts
 from imagemill.settings import as_toml
@@ -29,7 +29,6 @@ from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
     from imagemill.settings import Loaded, Settings
 
@@ -38,7 +37,7 @@ _SMALL: Final = 1 << 31
 """From here on a ZIP entry's size takes eight bytes."""
 
 
-def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool) -> Manifest:
+def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool, tell: Tell = silent) -> Manifest:
     """Write a new file, mode 0600: it has the token and every secret. It is there when it is whole, or not at all."""
     folders = Folders(Path(loaded.settings.data_dir))
     outputs = local_folder(loaded.settings.storage, folders.outputs)
@@ -53,7 +52,8 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool) -> Manifest:
         packed = scratch / "packed"
         descriptor = os.open(packed, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            manifest = _packed(file, scratch, loaded, folders, outputs if has_outputs else None)
+            with zipfile.ZipFile(file, "w") as archive:
+                manifest = _packed(Packing(archive, tell), scratch, loaded, folders, outputs if has_outputs else None)
             file.flush()
             os.fsync(file.fileno())
         packed.replace(target)
@@ -83,44 +83,44 @@ def _beside(target: Path) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def _packed(file: BinaryIO, scratch: Path, loaded: Loaded, folders: Folders, outputs: Path | None) -> Manifest:
-    with zipfile.ZipFile(file, "w") as archive:
-        packing = Packing(archive)
-        packing.add_sent(folders)
-        copy = scratch / parcel.DATABASE
-        copy_database(folders.database, copy)
-        packing.add_sent(folders)
-        soundness = inspect(copy)
-        if soundness.faults:
-            message = f"{folders.database} is damaged ({soundness.faults[0]}): a backup of it would be too"
-            raise BackupError(message)
-        forget_jobs(copy, keep=packing.sheets)
-        packing.add_stored("sources/images", folders.sources)
-        if outputs is not None:
-            packing.add_stored(parcel.OUTPUTS, outputs)
-        packing.add(parcel.DATABASE, copy)
-        packing.add(parcel.TOKEN, folders.token)
-        packing.add_text(parcel.SETTINGS, as_toml(loaded, is_masked=False, left_out=frozenset({"data_dir"})))
-        jobs, unfinished = job_counts(copy)
-        manifest = Manifest(
-            format=parcel.FORMAT,
-            version=__version__,
-            schema=soundness.schema,
-            created_at=datetime.now(UTC),
-            jobs=jobs,
-            unfinished=unfinished,
-            has_outputs=outputs is not None,
-            files=packing.files,
-        )
-        archive.writestr(parcel.MANIFEST, msgspec.json.encode(manifest), zipfile.ZIP_DEFLATED)
+def _packed(packing: Packing, scratch: Path, loaded: Loaded, folders: Folders, outputs: Path | None) -> Manifest:
+    packing.add_sent(folders)
+    copy = scratch / parcel.DATABASE
+    copy_database(folders.database, copy)
+    packing.add_sent(folders)
+    soundness = inspect(copy)
+    if soundness.faults:
+        message = f"{folders.database} is damaged ({soundness.faults[0]}): a backup of it would be too"
+        raise BackupError(message)
+    forget_jobs(copy, keep=packing.sheets)
+    packing.add_stored("sources/images", folders.sources)
+    if outputs is not None:
+        packing.add_stored(parcel.OUTPUTS, outputs)
+    packing.add(parcel.DATABASE, copy)
+    packing.add(parcel.TOKEN, folders.token)
+    packing.add_text(parcel.SETTINGS, as_toml(loaded, is_masked=False, left_out=frozenset({"data_dir"})))
+    jobs, unfinished = job_counts(copy)
+    manifest = Manifest(
+        format=parcel.FORMAT,
+        version=__version__,
+        schema=soundness.schema,
+        created_at=datetime.now(UTC),
+        jobs=jobs,
+        unfinished=unfinished,
+        has_outputs=outputs is not None,
+        files=packing.files,
+    )
+    packing.close(manifest)
     return manifest
 
 
 class Packing:
     """An archive on its way: what is in it, with its sum."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, tell: Tell) -> None:
         self._archive = archive
+        self._tell = tell
+        self._bytes = 0
         self._names: set[str] = set()
         self.files: list[Entry] = []
 
@@ -156,10 +156,9 @@ class Packing:
 
     def add_sent(self, folders: Folders) -> None:
         """Add what clients sent; the uploads of a job before its sheet: who has the sheet has them all."""
-        for uid in sorted(folders.sent()):
-            if (folders.uploads / uid).is_dir():
-                for path in sorted((folders.uploads / uid).iterdir()):
-                    self._add_ours(f"sources/uploads/{uid}/{path.name}", path)
+        for uid in sorted({*_names(folders.sheets), *_names(folders.uploads)}):
+            for name in _names(folders.uploads / uid):
+                self._add_ours(f"sources/uploads/{uid}/{name}", folders.uploads / uid / name)
             self._add_ours(f"sources/sheets/{uid}", folders.sheets / uid)
 
     def add_stored(self, prefix: str, folder: Path) -> None:
@@ -174,9 +173,15 @@ class Packing:
         if parcel.is_ours(name):
             self.add(name, path)
 
+    def close(self, manifest: Manifest) -> None:
+        """Say at the end what is in it."""
+        self._archive.writestr(parcel.MANIFEST, msgspec.json.encode(manifest), zipfile.ZIP_DEFLATED)
+
     def _note(self, entry: Entry) -> None:
         self._names.add(entry.name)
         self.files.append(entry)
+        self._bytes += entry.bytes
+        self._tell(len(self.files), self._bytes)
 
     def _info(self, name: str) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
@@ -184,3 +189,11 @@ class Packing:
         is_packed = name.startswith(("sources/images/", "sources/uploads/", f"{parcel.OUTPUTS}/"))
         info.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
         return info
+
+
+def _names(folder: Path) -> list[str]:
+    """Return what is in a folder; one that is not there, or goes just now, has nothing."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

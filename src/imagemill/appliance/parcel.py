@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,6 +21,14 @@ _NAMES: Final = re.compile(
     rf"imagemill\.db|token|imagemill\.toml|sources/sheets/{_UID}|sources/uploads/{_UID}/[0-9a-f]{{64}}"
     r"|(sources/images|outputs)/(?P<shard>[0-9a-f]{2})/(?P=shard)[0-9a-f]{0,62}\.[a-z]{1,8}"
 )
+
+
+Tell: TypeAlias = Callable[[int, int], object]
+"""Is told how many files are packed or unpacked, and of how many bytes, after each."""
+
+
+def silent(files: int, file_bytes: int) -> None:
+    """Tell nobody."""
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from imagemill.appliance import parcel
-from imagemill.appliance.parcel import Entry, Manifest
+from imagemill.appliance.parcel import Entry, Manifest, Tell, silent
 from imagemill.core.errors import BackupError
 from imagemill.db import Store, inspect, open_database
 from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder, locked
@@ -47,7 +47,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     aside: str | None
 
 
-def restore(file: Path, settings: Settings, *, replaces: bool = False) -> Restored:
+def restore(file: Path, settings: Settings, *, replaces: bool = False, tell: Tell = silent) -> Restored:
     """Put a backup where an appliance with these settings looks for its things. BackupError, and nothing is changed.
 
     With `replaces` what is there is moved into a folder of its own. StartError while an appliance uses the folder.
@@ -67,8 +67,7 @@ def restore(file: Path, settings: Settings, *, replaces: bool = False) -> Restor
                 )
                 raise BackupError(message)
             _check_room(folders.root, manifest, settings.disk_reserve_mb << 20)
-            for entry in manifest.files:
-                _unpack(archive, entry, part / entry.name)
+            _unpack_all(archive, manifest, part, tell)
             again = _settled(part, settings)
             aside = _moved_aside(folders.root, present)
             _put_in_place(part, folders.root)
@@ -145,6 +144,14 @@ def _check_room(root: Path, manifest: Manifest, reserve_bytes: int) -> None:
             f"there is no room in {root}: {needed >> 20} MiB are needed with the reserve, {free >> 20} MiB are free"
         )
         raise BackupError(message)
+
+
+def _unpack_all(archive: zipfile.ZipFile, manifest: Manifest, part: Path, tell: Tell) -> None:
+    unpacked_bytes = 0
+    for number, entry in enumerate(manifest.files, 1):
+        _unpack(archive, entry, part / entry.name)
+        unpacked_bytes += entry.bytes
+        tell(number, unpacked_bytes)
 
 
 def _unpack(archive: zipfile.ZipFile, entry: Entry, target: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from imagemill.cli import console
-from imagemill.cli.progress import size
+from imagemill.cli.progress import LINE_EVERY_S, size
 from imagemill.cli.tokens import folder_flags
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def backup(file: Path, outputs: bool, as_json: bool, config: Path | None, data_d
     loaded = console.load_settings(config, {"data_dir": data_dir})
     from imagemill.appliance.backup import make_backup
 
-    manifest = make_backup(loaded, file, has_outputs=outputs)
+    manifest = make_backup(loaded, file, has_outputs=outputs, tell=Ticker().see)
     if as_json:
         _print_json(manifest)
         return
@@ -61,12 +62,26 @@ def restore(file: Path, force: bool, as_json: bool, config: Path | None, data_di
     settings = console.load_settings(config, {"data_dir": data_dir}).settings
     from imagemill.appliance.restore import restore as put_back
 
-    restored = put_back(file, settings, replaces=force)
+    restored = put_back(file, settings, replaces=force, tell=Ticker().see)
     if as_json:
         _print_json(restored.manifest)
         return
     for line in _told(restored, settings.data_dir):
         click.echo(line)
+
+
+class Ticker:
+    """Says every few seconds how far it is: pictures may be many."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+
+    def see(self, files: int, file_bytes: int) -> None:
+        """Take note of one more file."""
+        now_s = time.monotonic()
+        if now_s - self._last_s >= LINE_EVERY_S:
+            self._last_s = now_s
+            click.echo(f"{files:,} files, {size(file_bytes)}", err=True)
 
 
 def _told(restored: Restored, folder: str) -> list[str]:
