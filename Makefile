@@ -3,6 +3,8 @@
 BIN := .venv/bin
 PROGRAM := dist/imagemill/imagemill
 
+# Half a folder is not a program: what a recipe that failed has left does not count as made.
+.DELETE_ON_ERROR:
 .PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb tarball kill-matrix soak fuzz test-page screenshots cluster-test
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
@@ -57,7 +59,7 @@ soak: setup ## 100,000 images through one appliance: is the last tenth as fast, 
 binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
 
 $(PROGRAM): pyinstaller.spec requirements.lock $(wildcard systemd/*) $(shell find src -type f \( -name '*.[pchj]*' -o -name '*.svg' \) -not -path '*/__pycache__/*') | setup
-	$(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
+	PYINSTALLER_CONFIG_DIR=build/pyinstaller-cache $(BIN)/pyinstaller --noconfirm --log-level ERROR pyinstaller.spec
 	@touch $@
 
 deb: $(PROGRAM) ## dist/imagemill_VERSION_amd64.deb: the folder, units, manual, completion, desktop entry
