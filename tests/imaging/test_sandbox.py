@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import platform
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +95,17 @@ def test_the_filters_of_both_machines_are_whole() -> None:
         assert len(program) // 8 < 4096
         numbers = [each[column] for each in confine._REFUSED.values() if each[column] is not None]
         assert len(set(numbers)) == len(numbers)
+
+
+def test_no_process_watches_over_what_the_pool_has_not() -> None:
+    """Its door is a private one of multiprocessing: a Python that has moved it would start the process again."""
+    program = """if True:
+        import multiprocessing, time
+        from multiprocessing import resource_tracker
+        from imagemill.imaging import sandbox
+        sandbox.forgo_tracker()
+        multiprocessing.get_context("spawn").Process(target=time.time).start()
+        print(resource_tracker._resource_tracker._pid)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("None\n", "")

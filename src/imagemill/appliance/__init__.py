@@ -95,6 +95,7 @@ class Appliance:
         """Construct and start every part; when one cannot, those before it are stopped again (StartError)."""
         engine.check()
         sandbox.share_arenas()
+        sandbox.forgo_tracker()
         with contextlib.ExitStack() as stack:
             self._start_parts(stack)
             self._stack = stack.pop_all()

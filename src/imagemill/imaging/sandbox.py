@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from imagemill.imaging import confine
 
@@ -81,6 +81,20 @@ def share_arenas() -> None:
     """
     if _LIBC is not None and hasattr(_LIBC, "mallopt"):
         _LIBC.mallopt(_M_ARENA_MAX, 2)
+
+
+def forgo_tracker() -> None:
+    """Start no process that watches over shared memory and named semaphores, for the pool has none: 17 MB and a start.
+
+    multiprocessing asks whether its tracker is alive by writing to it, and what it writes to here takes everything.
+    """
+    if sys.platform == "win32":
+        return
+    from multiprocessing import resource_tracker  # noqa: PLC0415 — not on Windows
+
+    tracker: Any = resource_tracker._resource_tracker  # noqa: SLF001  there is no other door
+    if tracker._fd is None:  # noqa: SLF001
+        tracker._fd = os.open(os.devnull, os.O_WRONLY)  # noqa: SLF001
 
 
 def give_way() -> None:
