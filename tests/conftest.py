@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from imagemill.db import Store, open_database
@@ -15,6 +16,10 @@ from tests.postgres_server import PostgresServer
 from tests.redis_server import RedisServer
 from tests.s3_server import S3Server
 from tests.seeds import Clock, Seeds, mistallied
+
+# A slow example says that the machine is busy; what must be quick is timed by tests of its own.
+settings.register_profile("imagemill", deadline=None)
+settings.load_profile("imagemill")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

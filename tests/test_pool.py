@@ -120,7 +120,7 @@ def test_company_is_compressed_together(made: Callable[..., Pool], tmp_path: Pat
 
 def test_who_crashes_in_company_is_found_out(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
     """The company is compressed alone after an overrun: one image fails, the others are none the worse."""
-    pool = made(1, timeout_s=0.6)
+    pool = made(1, timeout_s=0.9)
     first, slow, last = pool.compress_all([SMALL, SLOW, SMALL], Recipe(format="png"), measured=[2])
     assert isinstance(slow, ImageError)
     assert slow.image_code is ImageCode.DECODE_TIMEOUT

@@ -143,7 +143,7 @@ def test_a_foreign_cursor_is_refused(store: Store, cursor: str) -> None:
 FACTS = st.fixed_dictionaries({name: st.booleans() for name in ("started", "paused", "cancelled")})
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.lists(st.sampled_from(ImageState), max_size=4), FACTS), min_size=1, max_size=4))
 def test_sql_and_python_derive_the_same_state(
     store: Store, seeds: Seeds, jobs: list[tuple[list[ImageState], dict[str, bool]]]

@@ -127,5 +127,5 @@ class Moves(RuleBasedStateMachine):
         assert events == ([] if self.is_open else [(f"job.{self.state}",)])
 
 
-Moves.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Moves.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 TestMoves = Moves.TestCase

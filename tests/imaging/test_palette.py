@@ -121,7 +121,7 @@ def test_few_greys_take_few_bits() -> None:
 
 @needs_module
 @given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False), st.sampled_from([1, 15, 85]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_pixels_get_colours_that_exist(width: int, height: int, random: object, step: int) -> None:
     pixels = bytes(value // step * step for value in random.randbytes(width * height * 4))  # type: ignore[attr-defined]
     few = palette.nearest(Image.frombytes("RGBA", (width, height), pixels))

@@ -19,7 +19,7 @@ pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 KILLS = int(os.environ.get("IMAGEMILL_TEST_KILLS", "10"))
 
 
-@pytest.mark.timeout(120 + 12 * KILLS)
+@pytest.mark.timeout(120 + 30 * KILLS)
 def test_ten_kills_leave_the_output_as_it_would_have_been(shop: Shop, tmp_path: Path) -> None:
     survives(shop, shop.sheet, tmp_path, KILLS)
 

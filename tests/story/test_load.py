@@ -38,7 +38,7 @@ def test_two_hundred_clients_are_answered_while_a_job_has_the_cores() -> None:
         ended = appliance.finished(job, 90)
     assert seen.errors == []
     assert all(kind.calls >= 200 for kind in seen.kinds)
-    assert max(kind.p99_ms for kind in seen.kinds) < 2_000
+    assert max(kind.p99_ms for kind in seen.kinds) < 5_000
     assert grown < MANY_BYTES
     assert ended["state"] == "completed"
 
