@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imagemill.appliance.crew import check_worker
 from imagemill.settings import load
 from tests.appliance_process import SOURCE
 from tests.places import ROOT
@@ -66,3 +67,21 @@ def test_what_the_unit_sets_are_settings() -> None:
     words = [line.removeprefix("Environment=") for line in lines if line.startswith("Environment=")]
     environ = dict(word.replace("%S/%N", "/var/lib/imagemill").split("=", 1) for word in words)
     assert load({}, environ, None).settings.data_dir == "/var/lib/imagemill"
+
+
+@needs_analyze
+def test_a_worker_is_the_same_unit_with_another_verb(unit: Path) -> None:
+    """As a drop-in, systemd reads it with the unit."""
+    folder = unit.with_name(f"{unit.name}.d")
+    folder.mkdir()
+    text = (UNITS / "worker.conf").read_text()
+    assert "ExecStart=/usr/bin/imagemill worker " in text
+    (folder / "worker.conf").write_text(text.replace("/usr/bin/imagemill", str(SOURCE)))
+    assert unit.name not in analyzed("verify", "--recursive-errors=yes", "--man=no", unit)
+    analyzed("security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
+
+
+def test_what_a_worker_is_given_is_all_that_it_needs() -> None:
+    lines = (UNITS / "worker.env").read_text().splitlines()
+    environ = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    check_worker(load({}, environ, None).settings)

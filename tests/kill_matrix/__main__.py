@@ -11,6 +11,7 @@ import json
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ import msgspec
 from tests.kill_matrix.faults import FAULTS
 from tests.kill_matrix.play import KEPT, Outcome, play
 from tests.kill_matrix.stage import Stage
+from tests.postgres_server import PostgresServer
 
 COLUMNS: Final = ("fault", "runs", "passed", "seconds", "longest", "restarts")
 
@@ -29,19 +31,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="[default: 200]")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31), help="of the first run, counted up from")
     parser.add_argument("--fault", choices=sorted(FAULTS), help="this one only, not all in turn")
+    parser.add_argument("--postgres", action="store_true", help="keep what is known on a PostgreSQL server")
     parser.add_argument("--at-once", type=int, default=1, help="runs at a time  [default: 1]")
     asked = parser.parse_args()
     reasons = {name: fault.impossible() for name, fault in FAULTS.items() if asked.fault in {None, name}}
     possible = [name for name, reason in reasons.items() if not reason]
     turns = [(possible[n % len(possible)], asked.seed + n) for n in range(asked.runs if possible else 0)]
-    outcomes = perform(turns, asked.at_once)
+    outcomes = perform(turns, asked.at_once, on_postgres=asked.postgres)
     tell(outcomes, {name: reason for name, reason in reasons.items() if reason})
     raise SystemExit(not outcomes or any(outcome.complaints for outcome in outcomes))
 
 
-def perform(turns: Sequence[tuple[str, int]], at_once: int) -> list[Outcome]:
-    with tempfile.TemporaryDirectory(prefix="imagemill-stage-") as folder, ThreadPool(at_once) as pool:
-        stage = Stage(Path(folder))
+def perform(turns: Sequence[tuple[str, int]], at_once: int, *, on_postgres: bool) -> list[Outcome]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagemill-stage-"))
+        pool = stack.enter_context(ThreadPool(at_once))
+        stage = Stage(Path(folder), stack.enter_context(PostgresServer(fsync="on")) if on_postgres else None)
         outcomes = []
         for outcome in pool.imap(lambda turn: play(stage, *turn), turns):
             outcomes.append(outcome)

@@ -122,7 +122,12 @@ def fill_disk(scene: Scene) -> None:
 
 
 def lock_database(scene: Scene) -> None:
+    """Or, where it is a server's, stop that as a crash would."""
     scene.moment()
+    if scene.stage.postgres is not None:
+        with scene.stage.postgres.outage():
+            scene.rest(scene.dice.uniform(1, 4))
+        return
     name = scene.dice.choice(("imagemill.db", "imagemill.db", "queue.db"))
     with closing(sqlite3.connect(scene.appliance.data_dir / name, isolation_level=None, timeout=30)) as database:
         database.execute("BEGIN EXCLUSIVE")

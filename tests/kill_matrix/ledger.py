@@ -29,7 +29,7 @@ EMPTY: Final = {
     ),
     "done images without an output": (
         "SELECT count(*) FROM image WHERE state = 'done' AND NOT EXISTS"
-        " (SELECT 1 FROM output WHERE substr(image.output, 1, instr(image.output, '.') - 1) = output.key)"
+        " (SELECT 1 FROM output WHERE image.output LIKE output.key || '.%')"
     ),
 }
 """What the database of an appliance that has stopped must not hold."""
@@ -92,22 +92,22 @@ def _of_callbacks(scene: Scene, job: str) -> Iterator[str]:
 
 
 def _of_databases(scene: Scene) -> Iterator[str]:
-    for name in ("imagemill.db", "queue.db"):
+    for name in ("queue.db",) if scene.stage.postgres else ("imagemill.db", "queue.db"):
         with closing(sqlite3.connect(scene.appliance.data_dir / name)) as database:
             if (answer := database.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
                 yield f"{name}: {answer}"
-    with closing(sqlite3.connect(scene.appliance.data_dir / "imagemill.db")) as database:
-        for what, sql in EMPTY.items():
-            if count := database.execute(sql).fetchone()[0]:
-                yield f"{count} {what}"
+    for what, sql in EMPTY.items():
+        if (count := scene.ask(sql)) != [("0",)]:
+            yield f"{count} {what}"
 
 
 def _of_files(scene: Scene, jobs: set[str]) -> Iterator[str]:
     """A file for each row, a row for each file."""
     data = scene.appliance.data_dir
-    with closing(sqlite3.connect(data / "imagemill.db")) as database:
-        recorded = {keys.file_name(*row) for row in database.execute("SELECT key, format FROM output")}
-        sources = {keys.source_name(*row) for row in database.execute(_SOURCES)} if scene.keeps_sources else set()
+    recorded = {keys.file_name(*row) for row in scene.ask("SELECT key, format FROM output")}
+    sources = {keys.source_name(*row) for row in scene.ask(_SOURCES)} if scene.keeps_sources else set()
+    if scene.s3 is not None and scene.stage.postgres is not None:
+        recorded, sources = recorded | sources, set()  # where several machines would find them
     expected = {"outputs": recorded, "spool": set(), "sources/sheets": jobs, "sources/images": sources}
     for folder, names in expected.items():
         files = {path.name for path in (data / folder).rglob("*") if path.is_file()}

@@ -32,11 +32,13 @@ class Outcome(msgspec.Struct, frozen=True):
     restarts: int
     moments: list[str]
     complaints: list[str]
+    on_postgres: bool = False
 
     @property
     def repeat(self) -> str:
         """The command that plays it again."""
-        return f"python -m tests.kill_matrix --runs 1 --seed {self.seed} --fault {self.fault}"
+        where = " --postgres" if self.on_postgres else ""
+        return f"python -m tests.kill_matrix --runs 1 --seed {self.seed} --fault {self.fault}{where}"
 
 
 def play(stage: Stage, name: str, seed: int) -> Outcome:
@@ -49,7 +51,9 @@ def play(stage: Stage, name: str, seed: int) -> Outcome:
             scene.appliance.kill()
             if wrong:
                 _keep(scene, KEPT / f"{name}-{seed}")
-    return Outcome(name, seed, round(monotonic() - started, 2), scene.restarts, scene.moments, wrong)
+    return Outcome(
+        name, seed, round(monotonic() - started, 2), scene.restarts, scene.moments, wrong, stage.postgres is not None
+    )
 
 
 def _complaints(fault: Fault, scene: Scene) -> list[str]:

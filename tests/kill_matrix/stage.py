@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -18,6 +19,7 @@ from PIL import Image
 from tests.appliance_process import ENDED, SOURCE, ApplianceProcess, until
 from tests.kill_matrix.machine import CARELESS, PLAIN, Disk, WallClock
 from tests.origin_nginx import Nginx
+from tests.postgres_server import PostgresServer
 from tests.s3_server import S3Server
 from tests.story.ledger import HOSTILE, PRODUCTS, assert_pictures, sheet
 from tests.story.receiver import SECRET, Receiver
@@ -49,7 +51,9 @@ class Answer(msgspec.Struct, frozen=True):
 class Stage:
     """Pictures in a folder, and what becomes of each where nothing happens."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, postgres: PostgresServer | None = None) -> None:
+        """Make them; with a server, what is known lies there and not in the data folder."""
+        self.postgres = postgres
         self.pictures = parent / "pictures"
         self.pictures.mkdir()
         products, hostile = sorted(PRODUCTS.glob("*.jpg"))[::9], sorted(HOSTILE.iterdir())[::9]
@@ -121,6 +125,9 @@ class Scene:
                 self.s3 = stack.enter_context(S3Server(self.folder / "s3"))
                 self._bucket = self.s3.make_bucket()
                 settings = {**SETTINGS, **self.s3.settings(self._bucket)}
+            if self.stage.postgres is not None:
+                self._database = self.stage.postgres.make_database()
+                settings = {**settings, "database_url": self._database}
             self.appliance = ApplianceProcess(place / "data", settings, program=program)
             self.appliance.log = self.folder / "appliance.log"
             stack.push(self.appliance)
@@ -137,6 +144,13 @@ class Scene:
         """Upload the sheet; returns the job's id."""
         kept = str(self.keeps_sources).lower()
         return self.appliance.submit(self.sheet, callback_url=self.receiver.url, keep_original=kept, **FIELDS)
+
+    def ask(self, sql: str) -> list[tuple[str, ...]]:
+        """Return what a query finds, past our code."""
+        if self.stage.postgres is not None:
+            return [tuple(line.split("|")) for line in self.stage.postgres.query(self._database, sql).splitlines()]
+        with closing(sqlite3.connect(self.appliance.data_dir / "imagemill.db")) as database:
+            return [tuple(map(str, row)) for row in database.execute(sql)]
 
     def stored(self) -> set[str]:
         """Return the names of all stored outputs, looked up past our code."""

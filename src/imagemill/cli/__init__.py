@@ -22,6 +22,7 @@ VERBS: Final = {
     "doctor": "imagemill.cli.doctor",
     "jobs": "imagemill.cli.jobs",
     "page": "imagemill.cli.page",
+    "migrate": "imagemill.cli.migrate",
     "restore": "imagemill.cli.backup",
     "run": "imagemill.cli.run",
     "serve": "imagemill.cli.serve",

@@ -150,8 +150,9 @@ class Postgres:
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Write a statement once for each of some rows, in one round trip."""
-        with self._lent() as connection:
-            connection.cursor().executemany(_spoken(sql), [_plain(row) for row in rows])
+        if plain := [_plain(row) for row in rows]:
+            with self._lent() as connection:
+                connection.cursor().executemany(_spoken(sql), plain)
 
     def define(self, sql: str) -> None:
         """Change the schema: SQLite's types become PostgreSQL's."""
@@ -190,8 +191,8 @@ class Postgres:
         """Open a staging file: it lies here, so its rows go through us, by COPY."""
 
         def bring(job_id: int, state: str) -> None:
-            self._copy("place (job_id, n, sheet_row, position, image_n)", staged.execute(_PLACES, (job_id,)))
-            self._copy("image (job_id, n, url, places, state, host)", staged.execute(_IMAGES, (job_id, state)))
+            self.copy("place (job_id, n, sheet_row, position, image_n)", staged.execute(_PLACES, (job_id,)))
+            self.copy("image (job_id, n, url, places, state, host)", staged.execute(_IMAGES, (job_id, state)))
 
         with closing(sqlite3.connect(sheet)) as staged:
             yield bring
@@ -204,10 +205,11 @@ class Postgres:
         """Close the connections that nobody has."""
         self.database.drop()
 
-    def _copy(self, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    def copy(self, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Fill columns of a table, as `COPY` names them, with many rows."""
         with self._lent() as connection, connection.cursor().copy(f"COPY {columns} FROM STDIN") as copy:
             for row in rows:
-                copy.write_row(row)
+                copy.write_row(_plain(row))
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:

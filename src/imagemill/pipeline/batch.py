@@ -81,7 +81,7 @@ class Batch:
         self._taken = taken
         self._entries: list[_Entry] = []
         self.is_refused = False
-        self._is_clearing = False
+        self._is_clearing: bool | None = None
         self._unchanged: list[tuple[Claimed, float, Finished]] = []
         self._before = self._seen_before() if parts.settings.fetch.remember_urls else {}
 
@@ -199,7 +199,8 @@ class Batch:
         """Return what became of each source, by its key, but for those that a storage which is down did not take."""
         sources = {entry.fetched.sha256: entry.fetched for entry in self._entries}
         made: dict[str, Result] = {}
-        self._is_clearing = self._parts.store.is_clearing()
+        if self._is_clearing is None:
+            self._is_clearing = self._parts.store.is_clearing()
         try:
             for sha256, known in self._known(list(sources)).items():
                 made[sha256] = self._with_original(sources[sha256], known)
@@ -290,7 +291,7 @@ class Batch:
     def _await_removal(self, shelf: Shelf, name: str) -> None:
         """Wait while an older file of the name is being removed (db/leftovers.py, 3).
 
-        Asked for each batch first: nothing of what a claim stores can begin to be removed while it is held.
+        Asked for each claim first: nothing of what it stores can begin to be removed while it is held.
         """
         ends_at = time.monotonic() + _REMOVAL_S
         while self._is_clearing and self._parts.store.is_going(shelf, name):

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 CHUNK: Final = 16
 """Images in one claim, at most: enough that claiming costs little each, few enough that others get their turn."""
 
+FAR: Final = 4
+"""So many times more images are claimed at once, and recorded at once, where the database is across a network."""
+
 SLICE_S: Final = 2.0
 """After this long a task gives back what it has not begun, so that no job keeps the others waiting."""
 
@@ -56,7 +59,7 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
     with parts.hosts.choosing() as open_to:
         doors = _doors(open_to)
         taken = parts.store.claim_images(
-            job_id, most=CHUNK, shares=shares, token=token, lease_s=parts.leases.lease_s, doors=doors
+            job_id, most=CHUNK * _far(parts), shares=shares, token=token, lease_s=parts.leases.lease_s, doors=doors
         )
         if taken:
             parts.hosts.enter(host_of(taken.images[0].url))
@@ -98,6 +101,10 @@ def _doors(open_to: Openings) -> Doors:
     return Doors(open_to.shut, open_to.only, random.getrandbits(HOST_BITS))
 
 
+def _far(parts: Parts) -> int:
+    return FAR if parts.store.is_shared else 1
+
+
 class _Hand:
     """Claimed images: compressed a few at a time, recorded now and then, and in the end the rest is given back."""
 
@@ -111,7 +118,8 @@ class _Hand:
         self._has_room = True
         self._is_wanted = True
         self._recorded_at = self._looked_at = time.monotonic()
-        self._ends_at = self._recorded_at + SLICE_S
+        self._record_s = RECORD_S * _far(parts)
+        self._ends_at = self._recorded_at + SLICE_S * (2 if parts.store.is_shared else 1)
 
     def compress_all(self) -> None:
         """Compress and record what can be, and give back the rest."""
@@ -127,7 +135,7 @@ class _Hand:
             return
         with self._guarded([image]):
             self._fetch(image)
-        is_late = time.monotonic() - self._recorded_at > RECORD_S
+        is_late = time.monotonic() - self._recorded_at > self._record_s
         if self._batch.is_full or is_late:
             self._compress_batch()
         if is_late:
@@ -144,7 +152,7 @@ class _Hand:
     def _goes_on(self) -> bool:
         """Say whether to begin another image; what was fetched for a job that is cancelled or paused is dropped."""
         now = time.monotonic()
-        if self._is_wanted and now - self._looked_at > RECORD_S:
+        if self._is_wanted and now - self._looked_at > self._record_s:
             self._looked_at = now
             self._is_wanted = self._parts.store.is_worked(self._taken.job_id)
             if not self._is_wanted:

@@ -26,10 +26,10 @@ def share(parts: Parts, uid: str) -> None:
     """Give others what a new job's client sent, before its rows speak of it."""
     if not parts.store.is_shared:
         return
-    parts.store.keep_sent(uid, "", _pieces(parts.folders.sheets / uid))
+    parts.store.keep_sent(uid, "", pieces(parts.folders.sheets / uid))
     uploads = parts.folders.uploads / uid
     for path in sorted(uploads.iterdir()) if uploads.is_dir() else ():
-        parts.store.keep_sent(uid, path.name, _pieces(path))
+        parts.store.keep_sent(uid, path.name, pieces(path))
 
 
 def forget(parts: Parts, uid: str) -> None:
@@ -101,7 +101,8 @@ def _spooled(parts: Parts, pieces: Iterable[bytes]) -> Path:
     return part
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def pieces(path: Path) -> Iterator[bytes]:
+    """Return a file in pieces that a row takes, one at least."""
     with path.open("rb") as file:
         yield file.read(PIECE_BYTES)  # also of an empty one
         while piece := file.read(PIECE_BYTES):

@@ -1,0 +1,68 @@
+"""`imagemill migrate`: one machine's data folder to the database and the storage that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from imagemill.appliance.crew import originals_of
+from imagemill.core.errors import StartError
+from imagemill.db import open_store
+from imagemill.db.moving import move_database
+from imagemill.pipeline.sent import pieces
+from imagemill.storage import Folders, LocalStorage, locked, storage_of
+
+if TYPE_CHECKING:
+    from imagemill.db import Store
+    from imagemill.settings import Settings
+    from imagemill.storage import Storage
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What was moved: jobs, files that clients sent, and stored files (outputs and kept sources)."""
+
+    jobs: int
+    sent: int
+    files: int
+
+
+def migrate(settings: Settings) -> Moved:
+    """Copy everything; what is there already is not copied again, and the jobs come last, all at once.
+
+    StartError while an appliance uses the folder, where no server is named, and where there are jobs already.
+    """
+    folders, url = Folders(Path(settings.data_dir).absolute()), settings.database.url
+    if url is None:
+        raise StartError("database.url is not set: name the PostgreSQL database that everything shall move to")
+    if not folders.database.is_file():
+        raise StartError(f"there is no {folders.database}: name the data folder by --data-dir")
+    with locked(folders.lock):
+        files = _moved(LocalStorage(folders.outputs), storage_of(settings.storage, folders.outputs))
+        originals = originals_of(settings.storage, folders, is_shared=True)
+        files += _moved(LocalStorage(folders.sources, folders.spool), originals)
+        store = open_store(settings.database, folders.database)
+        try:
+            sent = sum(_send(store, folders, uid) for uid in sorted(folders.sent()))
+        finally:
+            store.close()
+        return Moved(move_database(folders.database, url), sent, files)
+
+
+def _moved(here: LocalStorage, there: Storage) -> int:
+    """Put what the other storage has not; the same folder has it all."""
+    missing = there.missing(here.names())
+    for name in missing:
+        if path := here.path(name):
+            there.put(name, path)
+    return len(missing)
+
+
+def _send(store: Store, folders: Folders, uid: str) -> int:
+    sheet, uploads = folders.sheets / uid, folders.uploads / uid
+    found = {"": sheet} if sheet.is_file() else {}
+    found |= {path.name: path for path in uploads.iterdir()} if uploads.is_dir() else {}
+    for name, path in found.items():
+        store.keep_sent(uid, name, pieces(path))
+    return len(found)

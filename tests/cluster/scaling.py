@@ -1,0 +1,87 @@
+"""How fast 1, 2 and 4 workers of one core are here, and what an image costs in round trips: `make cluster-bench`.
+
+Each worker is bound to a core; PostgreSQL, Redis, S3 and the origin run on the same cores. The server takes the sheet
+in and is stopped before the workers start. Round trips are counted on a worker's lines: pieces that it sends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.appliance_process import until
+from tests.cluster.stage import Lines, Shared, server, worker
+from tests.origin_nginx import Nginx
+from tests.story.ledger import PRODUCTS, sheet
+
+CREWS = (1, 2, 4)
+_DONE = "SELECT count(*) FROM image WHERE state = 'done'"
+
+
+def cluster(stack: contextlib.ExitStack, images: int) -> tuple[Shared, Path]:
+    """Return what is shared, with a job of so many distinct small photographs that nobody works on."""
+    root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagemill-scaling-")))
+    (root / "s3").mkdir()
+    shared = stack.enter_context(Shared(root / "s3"))
+    origin = stack.enter_context(Nginx(PRODUCTS, logs=False, distinct=True))
+    pictures = sorted(PRODUCTS.glob("*.jpg"))[:1000]
+    with server(root / "server", shared.settings()) as first:
+        first.post("/system/pause")
+        first.submit(sheet([f"{origin.url}/{pictures[n % len(pictures)].name}?{n}" for n in range(images)]))
+        first.post("/system/resume")
+        first.stop()
+    return shared, root
+
+
+def work(stack: contextlib.ExitStack, shared: Shared, root: Path, settings: dict[str, Any], *, crew: int) -> float:
+    """Start workers and return how many images a second they make together, from the first to nearly the last."""
+    images = int(shared.postgres.query(shared.database, "SELECT count(*) FROM image"))
+    for n in range(crew):
+        each = stack.enter_context(worker(root / f"worker{n}", settings, "http://pictures"))
+        core = str(n % (os.cpu_count() or 1))
+        for pid in each.pids():
+            subprocess.run(["taskset", "-apc", core, str(pid)], capture_output=True, check=True)
+    began, before = time.monotonic(), done(shared)
+    until(lambda: done(shared) >= 0.95 * images, 170, "most are done", 0.2)
+    return (done(shared) - before) / (time.monotonic() - began)
+
+
+def done(shared: Shared) -> int:
+    """Return how many images are done."""
+    return int(shared.postgres.query(shared.database, _DONE))
+
+
+def counted(images: int) -> str:
+    """Return what an image costs one worker in round trips."""
+    with contextlib.ExitStack() as stack:
+        shared, root = cluster(stack, images)
+        lines = stack.enter_context(Lines(shared))
+        before = done(shared)
+        work(stack, shared, root, lines.settings(), crew=1)
+        made = done(shared) - before
+        per_image = [f"{trips / made:.2f} to {name}" for name, trips in lines.trips().items()]
+        return f"round trips an image: {', '.join(per_image)}"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--crews", type=int, nargs="*", default=CREWS)
+    chosen = parser.parse_args()
+    print(counted(chosen.images), flush=True)
+    for crew in chosen.crews:
+        with contextlib.ExitStack() as stack:
+            shared, root = cluster(stack, chosen.images)
+            rate = work(stack, shared, root, shared.settings(), crew=crew)
+            print(f"{crew} workers of one core: {rate:.0f} images/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
