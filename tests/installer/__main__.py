@@ -68,7 +68,7 @@ def start(stage: Stage) -> None:
     stage.main.configure(SETTINGS)
     stage.machine.write("/etc/imagemill/imagemill.credentials/callback.secret", f"{SECRET}\n")
     (stage.machine.root / "etc/imagemill/imagemill.credentials/callback.secret").chmod(0o600)
-    stage.machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf", f"[Unit]\nWatchdogSec={WATCHDOG_S}\n")
+    stage.machine.write(f"/etc/systemd/system/{UNIT}.d/test.conf", f"[Service]\nWatchdogSec={WATCHDOG_S}\n")
     stage.machine.run("systemctl", "daemon-reload")
     stage.machine.run("systemctl", "enable", "--now", UNIT)
     assert stage.main.get("/healthz").is_success
@@ -188,7 +188,7 @@ def stopped(stage: Stage) -> None:
 
 def refused(stage: Stage) -> None:
     """A setting that is wrong is told, and not tried again and again."""
-    stage.machine.write(f"/etc/systemd/system/{UNIT}.d/wrong.conf", "[Unit]\nEnvironment=IMAGEMILL_PORT=many\n")
+    stage.machine.write(f"/etc/systemd/system/{UNIT}.d/wrong.conf", "[Service]\nEnvironment=IMAGEMILL_PORT=many\n")
     stage.machine.run("systemctl", "daemon-reload")
     stage.machine.asks("systemctl", "start", UNIT)
     assert stage.machine.shows(UNIT, "ActiveState", "NRestarts") == {"ActiveState": "failed", "NRestarts": "0"}

@@ -127,7 +127,7 @@ class Unit(ApplianceProcess):
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and (entry / "cgroup").read_text().rstrip().endswith(f"/{self.unit}"):
                     found.append(int(entry.name))
-        return sorted(found)
+        return sorted(found, key=lambda pid: parent_of(pid) in found)
 
     def kill(self) -> None:
         """Send SIGKILL to all of it."""
@@ -144,3 +144,10 @@ class Unit(ApplianceProcess):
     def restarts(self) -> int:
         """Return how often systemd has begun it anew."""
         return int(self.machine.shows(self.unit, "NRestarts")["NRestarts"])
+
+
+def parent_of(pid: int) -> int:
+    """Return the process that started another; 0 when that has gone. Numbers say nothing: they begin anew."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
