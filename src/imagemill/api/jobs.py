@@ -23,9 +23,11 @@ from imagemill.api.openapi import (
     refusals,
 )
 from imagemill.api.parts import Parts
+from imagemill.api.problems import WRONG_PARAMETERS
 from imagemill.api.ranges import is_unchanged
 from imagemill.api.uploads import accept_upload, estimate_upload
 from imagemill.core import keys
+from imagemill.core.errors import RequestError
 from imagemill.core.estimate import Estimate
 from imagemill.core.failures import Failures
 from imagemill.core.job import Image, ImageOrder, Job, with_links, with_pace
@@ -129,6 +131,7 @@ async def estimate_sheet(request: Request[Caller, None, State], parts: GivenPart
     sync_to_thread=True,
 )
 def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
+    request: Request[Any, Any, Any],
     parts: GivenParts,
     caller: GivenCaller,
     in_state: OfJobs = None,
@@ -146,8 +149,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
         state=in_state,
         owner=caller.sees_only or owner,
         name=name,
-        created_after=_seconds(created_after),
-        created_before=_seconds(created_before),
+        created_after=_seconds(request, "created_after", created_after),
+        created_before=_seconds(request, "created_before", created_before),
     )
     jobs, next_cursor = parts.store.jobs(where, limit, cursor)
     return JobList([shown(job, parts) for job in jobs], next_cursor)
@@ -240,9 +243,13 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
-def _seconds(moment: datetime | None) -> float | None:
+def _seconds(request: Request[Any, Any, Any], name: str, moment: datetime | None) -> float | None:
     if moment is None:
         return None
+    try:
+        msgspec.convert(request.query_params[name], datetime)  # Litestar takes `0` for a time, too
+    except msgspec.ValidationError as error:
+        raise RequestError(WRONG_PARAMETERS, [(name, str(error))]) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -85,6 +85,8 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
 
 _STORE_RETRY_AFTER_S: Final = 10
 
+WRONG_PARAMETERS: Final = "Some parameters are not right: `errors` names them."
+
 _ARGUMENTS: Final = {"in_state": "state"}
 """Parameters whose names on the wire are reserved words of Litestar's routes."""
 
@@ -214,7 +216,7 @@ def _request_error(error: ValidationException) -> RequestError:
     found = error.extra if isinstance(error.extra, list) else []
     named = [(str(entry.get("key", "")), str(entry.get("message", ""))) for entry in found if isinstance(entry, dict)]
     errors = [(_ARGUMENTS.get(name, name), message) for name, message in named]
-    return RequestError("Some parameters are not right: `errors` names them.", errors)
+    return RequestError(WRONG_PARAMETERS, errors)
 
 
 def _log(error: Exception, problem: Problem) -> None:
