@@ -48,7 +48,7 @@ def drawn(folder: Path, count: int) -> list[Path]:
 @pytest.mark.slow
 def test_backed_up_in_the_middle_of_a_job_it_ends_elsewhere_to_the_byte(tmp_path: Path) -> None:
     pictures = drawn(tmp_path / "pictures", PICTURES)
-    slow: dict[str, Any] = {"fetch_per_host_rate": 15, "fetch_retries": 0, "callback_secret": "whsec_hunter2"}
+    slow: dict[str, Any] = {"fetch_per_host_rate": 5, "fetch_retries": 0, "callback_secret": "whsec_hunter2"}
     with Origin(tmp_path / "pictures") as origin:
         given = sheet([f"{origin.url}/{picture.name}" for picture in pictures] + [f"{origin.url}/status/404"])
         with ApplianceProcess(tmp_path / "data", slow) as appliance:
@@ -80,7 +80,7 @@ def test_backed_up_in_the_middle_of_a_job_it_ends_elsewhere_to_the_byte(tmp_path
 
 def assert_ends(folder: Path, sheets: dict[str, bytes], sent: str, pictures: Path) -> None:
     """Start what was restored: its jobs end as if nothing had been, sheets, pictures, originals and rows."""
-    with ApplianceProcess(folder, {"fetch_retries": 0}) as restored:
+    with ApplianceProcess(folder, {"fetch_retries": 0, "fetch_per_host_rate": 0}) as restored:
         for job, given in sheets.items():
             ended = restored.finished(job, 60)
             assert (ended["counts"]["done"], ended["counts"]["failed"]) == (PICTURES, 1)

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, from a real appliance: one of each for a worker's whole session.
+"""The page in a real Chromium, from a real appliance: this for a worker's whole session, the browser for a file.
 
 `page` is signed in. A test fails when the page logs an error, when its script fails, or when anything is asked of
 another machine than this one.
@@ -47,8 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"needs {' and '.join(missing)}: make setup-tests"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for longer than a file: Playwright's loop runs in this thread, and others' `asyncio.run` would refuse."""
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -72,7 +73,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliancePro
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, appliance: ApplianceProcess) -> Any:  # noqa: ANN401 - Playwright's own
     """What a browser keeps of having signed in."""
     context = browser.new_context()
