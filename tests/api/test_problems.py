@@ -113,6 +113,8 @@ def test_parameters_are_named() -> None:
         ("GET", "/api/v1/jobs?state=sleeping", 422, "invalid_request"),
         ("GET", "/api/v1/jobs?cursor=mine", 422, "invalid_request"),
         ("GET", "/api/v1/jobs?created_after=yesterday", 422, "invalid_request"),
+        ("GET", "/api/v1/jobs?created_before=null", 422, "invalid_request"),
+        ("GET", "/api/v1/jobs?state=null", 422, "invalid_request"),
         ("GET", "/api/v1/jobs?created_before=0", 422, "invalid_request"),
         ("GET", "/api/v1/jobs/not-a-uuid", 404, "not_found"),
         ("GET", "/api/v1/jobs/018f0000-0000-7000-8000-000000000000", 404, "not_found"),

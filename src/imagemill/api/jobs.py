@@ -7,8 +7,10 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter, SkipValidation
 
 from imagemill.api.auth import NEEDS
@@ -123,11 +125,19 @@ async def estimate_sheet(request: Request[Caller, None, State], parts: GivenPart
     return await estimate_upload(request, parts)
 
 
+def refuse_null(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Guard: `state=null` is no state. Litestar would take it for none at all, and all were listed."""
+    for name in ("state", "created_after", "created_before"):
+        if connection.query_params.get(name, "").lower() == "null":
+            raise RequestError(WRONG_PARAMETERS, [(name, "null is no value: leave it out")])
+
+
 @get(
     "/jobs",
     summary="List jobs",
     description="Newest first. A token without the scope `admin` sees the jobs of its owner.",
     responses=refusals(401, 403, 422),
+    guards=[refuse_null],
     sync_to_thread=True,
 )
 def list_jobs(  # noqa: PLR0913, PLR0917 - the parameters of the call
@@ -184,6 +194,7 @@ def show_job(
     description="In the order of the sheet: one entry for each URL of each cell. In another order (`sort`) only those"
     " that are done, each image once.",
     responses=refusals(401, 403, 404, 422),
+    guards=[refuse_null],
     sync_to_thread=True,
 )
 def list_images(
