@@ -83,7 +83,12 @@ def test_a_session_is_its_token(site: Site, nobody: httpx.Client) -> None:
 
 
 def test_a_session_cannot_make_itself_another(member: httpx.Client) -> None:
-    assert member.post("/api/v1/sign-in-links").status_code == 403
+    for said in (
+        {},
+        {"Authorization": "x"},
+        {"Authorization": "Basic eA=="},
+    ):  # what is no token leaves the cookie to speak
+        assert member.post("/api/v1/sign-in-links", headers=said).status_code == 403
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(member: httpx.Client) -> None:

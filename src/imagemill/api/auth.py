@@ -43,6 +43,9 @@ _CONTAINED_IN: Final = {
 ANYBODY: Final = Caller(name="anybody", owner="admin", scopes=frozenset({"admin"}))
 """Who calls when `auth = "none"`, which the start refuses but on loopback."""
 
+BY_SESSION: Final = "session"
+"""By what a caller was recognised, in `scope["auth"]`: the page's cookie; None for a token."""
+
 NOBODY: Final = Caller(name="nobody", owner="", scopes=frozenset())
 """Who calls a route that needs nothing."""
 
@@ -62,12 +65,12 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look the token up in a thread; the database compares hashes only."""
+        scope["auth"] = None
         if scope["route_handler"].opt.get(NEEDS) == NOTHING:
             scope["user"] = NOBODY
         else:
             caller = scope["user"] = await self._caller(scope) if self._store else ANYBODY
             self._rates.of_tokens.count(caller.name, "with this token")
-        scope["auth"] = None
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:
@@ -91,6 +94,7 @@ class Authentication:
             raise UnauthorizedError("You are not signed in any more: sign in again.")
         if scope.get("method") not in SAFE and not _comes_from_us(scope):
             raise ForbiddenError("This does not come from the page. Programs send a token, not the page's cookie.")
+        scope["auth"] = BY_SESSION
         return caller
 
 

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.datastructures import State
 
-from imagemill.api.auth import NEEDS, session_of
+from imagemill.api.auth import BY_SESSION, NEEDS
 from imagemill.api.jobs import GivenCaller, GivenParts
 from imagemill.api.openapi import refusals
 from imagemill.api.parts import Parts
@@ -39,11 +39,7 @@ def create_sign_in_link(
     request: Request[Caller, None, State], parts: GivenParts, caller: GivenCaller
 ) -> Response[SignInLink]:
     """Make one."""
-    if (
-        parts.settings.auth == "token"
-        and "authorization" not in request.headers
-        and session_of(request.scope, parts.settings)
-    ):
+    if request.scope["auth"] == BY_SESSION:
         raise ForbiddenError("Only a token can ask for a link, the page cannot.")
     link = sign_in_link(parts, caller.name, origin_of(request, parts))
     return Response(link, status_code=201, headers={"Cache-Control": "no-store"})
