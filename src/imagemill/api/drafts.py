@@ -87,7 +87,9 @@ def delete_draft(parts: GivenParts, caller: GivenCaller, draft_id: FromPath[UUID
 def show_picture(parts: GivenParts, caller: GivenCaller, draft_id: FromPath[UUID], number: FromPath[Number]) -> ASGIApp:
     """Show a source."""
     path, kind = parts.pipeline.previews.source(str(draft_id), number, caller.sees_only)
-    return ServedFile(path, f'"{path.name}"', f"image/{kind}")
+    found = path.stat()
+    # Its name is its address's: what is fetched again later may be another picture.
+    return ServedFile(path, f'"{path.name}-{found.st_mtime_ns:x}-{found.st_size:x}"', f"image/{kind}")
 
 
 @get(
