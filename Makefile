@@ -5,12 +5,12 @@ PROGRAM := dist/imagemill/imagemill
 
 # Half a folder is not a program: what a recipe that failed has left does not count as made.
 .DELETE_ON_ERROR:
-.PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb tarball kill-matrix soak fuzz test-page screenshots cluster-test cluster-bench
+.PHONY: setup setup-tests run test lint docs bench binary lock contract clean help deb deb-test tarball kill-matrix soak fuzz test-page screenshots cluster-test cluster-bench
 
 setup: ## system packages, .venv from requirements.lock, imagemill in it (PYTHON=…, ENGINE=simd|pillow)
 	@installer/setup.sh
 
-setup-tests: setup ## what only the tests need: Ceph, as the S3 server they store in, Chromium and axe-core
+setup-tests: setup ## what only the tests need: servers of S3, PostgreSQL and Redis, a desktop, Chromium and axe-core
 	@installer/setup.sh tests
 
 run: setup ## the appliance, on this machine
@@ -22,7 +22,7 @@ lint: setup ## ruff, formatting, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint setup-tests $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 % (PROCESSES=3)
+test: setup-tests lint $(PROGRAM) ## lint, then every test, the frozen program's too, with coverage: core 100 %, the whole 90 % (PROCESSES=3)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet 2>/dev/null
@@ -73,6 +73,10 @@ deb: $(PROGRAM) ## dist/imagemill_VERSION_amd64.deb: the folder, units, manual, 
 
 tarball: $(PROGRAM) ## dist/imagemill-VERSION-linux-amd64.tar.gz: the same for any Linux, with install.sh
 	installer/linux/package.sh tarball
+
+deb-test: $(PROGRAM) ## the package on a Debian with a real systemd, from install to purge (as root; TREE=tarball of one, else made)
+	installer/setup.sh installers
+	$(BIN)/python -m tests.installer "$$(installer/linux/package.sh deb)" $(if $(TREE),--tree $(TREE))
 
 lock: setup ## the locks anew from pyproject.toml: newest allowed versions, hashes, no addresses
 	rm -f uv.lock
