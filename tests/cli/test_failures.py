@@ -9,7 +9,7 @@ from rich.table import Table
 
 from imagemill.cli import report
 from imagemill.cli.console import ExitCode, printable
-from imagemill.cli.report import Outcome, Unlike
+from imagemill.cli.report import Outcome, Refusal, Unlike
 from imagemill.cli.tables import GROUPS, console_for, failures_table, faults_table
 from imagemill.core.errors import ImageCode
 from imagemill.core.failures import NEXT_STEPS, Example, Group, cause, next_step
@@ -117,7 +117,12 @@ def test_a_refused_sheet_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> 
     assert out == ""
     assert err.count("bad_url") == len(faults.listed)
     assert "… and 498 more" in err
-    assert "the sheet has 1,498 faults" in err
+    assert "the sheet has 1,498 faults: correct them" in err
+
+
+def test_one_fault_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    report.tell_refusal(Refusal(code="invalid_sheet", errors=[], error_count=1))
+    assert "the sheet has 1 fault: correct it and run it again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("ssim", "said"), [(0.9126, "row 5, image 2, http://a.example/x (SSIM 0.913)"), (1.0, "")])

@@ -141,7 +141,7 @@ def test_pause_resume_cancel(shell: Shell, origin: Origin) -> None:
 def test_a_faulty_sheet_is_shown_as_run_shows_it(shell: Shell) -> None:
     code, out, err = shell("submit", write("nonsense", "http://a.example/1.jpg"))
     assert (code, out) == (1, "")
-    assert "the sheet has 1 faults" in err
+    assert "the sheet has 1 fault: correct it" in err
     code, out, _ = shell("submit", write("nonsense"), "--json")
     assert (code, json.loads(out)["code"], json.loads(out)["error_count"]) == (1, "invalid_sheet", 1)
 

@@ -150,4 +150,6 @@ def tell_refusal(refused: Refusal, *, as_json: bool = False) -> None:
     console_for(sys.stderr).print(faults_table(refused.errors))
     if refused.error_count > len(refused.errors):
         click.echo(f"… and {refused.error_count - len(refused.errors):,} more", err=True)
-    complain(f"the sheet has {refused.error_count:,} faults: correct them and run it again. Nothing was done.")
+    count = refused.error_count
+    many = "1 fault: correct it" if count == 1 else f"{count:,} faults: correct them"
+    complain(f"the sheet has {many} and run it again. Nothing was done.")

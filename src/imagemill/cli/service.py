@@ -57,7 +57,7 @@ user_flag = click.option("--user", is_flag=True, help="A service of yours, not o
 
 @click.group(epilog="Example: sudo imagemill service install")
 def service() -> None:
-    """Have `imagemill serve` started by the system: install, uninstall, status."""
+    """Have the system start imagemill: install, uninstall, status."""
 
 
 @service.command(epilog="Example: imagemill service install --user --data-dir ~/pictures")
