@@ -12,7 +12,7 @@ from litestar.exceptions import ClientException
 from imagemill.api.fields import KEY_HEADER, idempotency_key
 from imagemill.api.form import OVERHEAD_BYTES, ImagesForm, too_large
 from imagemill.api.parts import Parts
-from imagemill.api.uploads import BATCH_BYTES, Begun, Upload, accepted, asked_for, body_of, boundary_of
+from imagemill.api.uploads import BATCH_BYTES, Begun, Upload, accepted, asked_for, body_of, boundary_of, upload_limit
 from imagemill.db import Caller
 from imagemill.pipeline import Accepted, PictureIntake, Preview
 
@@ -55,9 +55,7 @@ async def receive_images(
     finish: Callable[[TakingImages], T],
 ) -> T:
     """Feed a form's images to an intake while they come, and return what `finish` makes of it."""
-    limit = parts.settings.max_upload_bytes
-    if (request.content_length or 0) > limit + OVERHEAD_BYTES:
-        raise too_large(limit)
+    limit = upload_limit(request, parts)
     upload = Upload(await asyncio.to_thread(begin))
     try:
         async for events in _events(form, body_of(request, parts.body_timeout_s), limit):

@@ -196,6 +196,14 @@ def _fed(sheet: bytes, intake: Intake) -> None:
     intake.feed(sheet)
 
 
+def upload_limit(request: Request[Caller, None, State], parts: Parts) -> int:
+    """Return how many bytes an upload may have; refuse one that says it has more."""
+    limit = parts.settings.max_upload_bytes
+    if (request.content_length or 0) > limit + OVERHEAD_BYTES:
+        raise too_large(limit)
+    return limit
+
+
 async def receive_sheet(
     request: Request[Caller, None, State],
     parts: Parts,
@@ -204,9 +212,7 @@ async def receive_sheet(
     finish: Callable[[Upload[Intake], Form], Awaitable[T]],
 ) -> T:
     """Feed a form's sheet to an intake while it comes, and return what `finish` makes of both."""
-    limit = parts.settings.max_upload_bytes
-    if (request.content_length or 0) > limit + OVERHEAD_BYTES:
-        raise too_large(limit)
+    upload_limit(request, parts)
     upload = Upload(await asyncio.to_thread(begin, "sheet"))
     try:
         async for sheet in _batches(form, body_of(request, parts.body_timeout_s)):

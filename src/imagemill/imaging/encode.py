@@ -19,7 +19,6 @@ _MAX_SIDE: Final = {"jpeg": 65500, "webp": 16383, "gif": 65535}
 _PALETTE_COLOURS: Final = 256
 _EIGHT_BIT_HALF: Final = 127
 _PNG_LEVEL: Final = 6
-_PALETTE_LEVEL: Final = 7
 LOSSLESS_FROM_QUALITY: Final = 95
 """Who asks for that much wants a PNG as it was."""
 _PLAIN_SHARE: Final = 20

@@ -7,6 +7,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
+from imagemill.tray.menu import Face
 from imagemill.tray.view import Mood
 
 _SIDE: Final = 128
@@ -53,6 +54,11 @@ def argb(mood: Mood, percent: int | None, side: int) -> bytes:
 def stepped(percent: int | None) -> int | None:
     """Return the percentage that is drawn."""
     return None if percent is None else percent // _STEP * _STEP
+
+
+def drawn_of(face: Face) -> tuple[Mood, int | None]:
+    """Return what of a face is drawn: while that is equal, the picture is."""
+    return face.mood, stepped(face.percent)
 
 
 def _draw_sails(draw: ImageDraw.ImageDraw, ground: str, scale: float) -> None:

@@ -13,10 +13,9 @@ from typing import Final
 from imagemill.tray import menu_tree
 from imagemill.tray.bus import Body, Bus, BusError, Interface, Method, Variant, Whom
 from imagemill.tray.endings import Notice
-from imagemill.tray.icon import argb, stepped
-from imagemill.tray.menu import Act, Face
+from imagemill.tray.icon import argb, drawn_of
+from imagemill.tray.menu import STARTING, Act, Face
 from imagemill.tray.notices import Notices
-from imagemill.tray.view import Mood
 
 INTERFACE: Final = "org.kde.StatusNotifierItem"
 PATH: Final = "/StatusNotifierItem"
@@ -25,7 +24,6 @@ SIDES: Final = (22, 32, 48)
 """Panels are 16 to 48 pixels high, and choose the size that is nearest."""
 
 _WATCHER: Final = Whom("/StatusNotifierWatcher", WATCHER, WATCHER)
-_STARTING: Final = Face(mood=Mood.STARTING, percent=None, title="imagemill", menu=())
 
 
 def is_shown(bus: Bus) -> bool:
@@ -42,7 +40,7 @@ class StatusNotifierItem:
     def __init__(self, bus: Bus, ask: Callable[[Act, str], None]) -> None:
         self._bus = bus
         self._ask = ask
-        self._face = _STARTING
+        self._face = STARTING
         self._notices = Notices(bus, lambda path: ask(Act.OPEN, path))
         self._menu = menu_tree.MenuTree(bus, lambda item: ask(item.act, item.argument) if item.act else None)
         self.name = f"{INTERFACE}-{os.getpid()}-1"
@@ -68,7 +66,7 @@ class StatusNotifierItem:
         if before.title != face.title:
             for signal in ("NewTitle", "NewToolTip"):
                 self._bus.emit(PATH, INTERFACE, signal)
-        if _picture(before) != _picture(face):
+        if drawn_of(before) != drawn_of(face):
             self._bus.emit(PATH, INTERFACE, "NewIcon")
 
     def tell(self, notice: Notice) -> None:
@@ -94,7 +92,7 @@ class StatusNotifierItem:
 
     def _properties(self) -> dict[str, Variant]:
         face = self._face
-        pictures = [(side, side, argb(*_picture(face), side)) for side in SIDES]
+        pictures = [(side, side, argb(*drawn_of(face), side)) for side in SIDES]
         return {
             "Category": ("s", "ApplicationStatus"),
             "Id": ("s", "imagemill"),
@@ -109,7 +107,3 @@ class StatusNotifierItem:
             "ItemIsMenu": ("b", False),
             "Menu": ("o", menu_tree.PATH),
         }
-
-
-def _picture(face: Face) -> tuple[Mood, int | None]:
-    return face.mood, stepped(face.percent)

@@ -61,6 +61,10 @@ class Face(msgspec.Struct, frozen=True, kw_only=True):
     menu: tuple[Item, ...]
 
 
+STARTING: Final = Face(mood=Mood.STARTING, percent=None, title="imagemill", menu=())
+"""What is shown before anything is known."""
+
+
 def face_of(view: View) -> Face:
     """Return what is shown of what is known."""
     percent = view.percent if view.mood is Mood.WORKING else None

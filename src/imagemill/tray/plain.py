@@ -13,17 +13,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from imagemill.tray.endings import Notice
-from imagemill.tray.icon import drawn, stepped
-from imagemill.tray.menu import Act, Face, Item
+from imagemill.tray.icon import drawn, drawn_of
+from imagemill.tray.menu import STARTING, Act, Face, Item
 from imagemill.tray.notices import Notices
-from imagemill.tray.view import Mood
 
 SIDE: Final = 64
 _TITLE_CHARS: Final = 127
 _BODY_CHARS: Final = 255
 """What Windows has room for in a tooltip and in a notification."""
 
-_STARTING: Final = Face(mood=Mood.STARTING, percent=None, title="imagemill", menu=())
 IS_X11: Final = sys.platform not in {"win32", "darwin"}
 
 
@@ -53,9 +51,9 @@ class PlainIcon:
         self._pystray = pystray
         self._ask = ask
         self._notices = notices
-        self._face = _STARTING
+        self._face = STARTING
         self._left = threading.Event()
-        self._icon = pystray.Icon("imagemill", _picture(_STARTING), "imagemill", pystray.Menu(self._lines))
+        self._icon = pystray.Icon("imagemill", _picture(STARTING), "imagemill", pystray.Menu(self._lines))
 
     def run(self) -> None:
         """Show the icon until `leave`. In the main thread: macOS wants that."""
@@ -72,7 +70,7 @@ class PlainIcon:
         before, self._face = self._face, face
         if not self._icon.visible:
             return
-        if _drawn_of(before) != _drawn_of(face):
+        if drawn_of(before) != drawn_of(face):
             self._icon.icon = _picture(face)
         self._icon.title = face.title[:_TITLE_CHARS]
         if before.menu != face.menu:
@@ -123,9 +121,5 @@ def _hear_clicks(icon: Any) -> None:  # noqa: ANN401
         window.change_attributes(event_mask=X.ExposureMask | X.StructureNotifyMask | X.ButtonPressMask)
 
 
-def _drawn_of(face: Face) -> tuple[Mood, int | None]:
-    return face.mood, stepped(face.percent)
-
-
 def _picture(face: Face) -> Any:  # noqa: ANN401  PIL's, which is the icon's business
-    return drawn(*_drawn_of(face), SIDE)
+    return drawn(*drawn_of(face), SIDE)
