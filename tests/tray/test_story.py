@@ -94,8 +94,7 @@ def test_it_starts_at_login_when_that_is_asked_for(mill: Mill) -> None:
     assert line.is_checked is False
     assert not entry.exists()
     mill.desktop.choose("Start at login")
-    until(entry.exists, WAIT_S, "the entry is written")
-    assert "--at-login" in entry.read_text()
+    until(lambda: entry.exists() and "--at-login" in entry.read_text(), WAIT_S, "the entry is written")
     until(lambda: (found := mill.desktop.line("Start at login")) and found.is_checked, WAIT_S, "it is checked")
     mill.desktop.choose("Start at login")
     until(lambda: not entry.exists(), WAIT_S, "the entry is gone")
