@@ -22,16 +22,16 @@ from imagemill.appliance.parcel import is_ours
 from imagemill.appliance.restore import restore
 from imagemill.cli.backup import Ticker
 from imagemill.core.errors import BackupError, StartError
-from imagemill.db import StoreError, open_database
+from imagemill.db import StoreError
 from imagemill.settings import Loaded, Settings, load
 from tests.appliance_process import ApplianceProcess, needs_proc, until
 from tests.cli.children import imagemill
+from tests.cli.homes import JOB, left, made, settings
 from tests.db.test_copies import put_back
 from tests.origin import Origin
 from tests.story.ledger import assert_pictures, mapping, names, pairs, sheet
 
 PICTURES = 60
-JOB = "0193b6a8-0000-7000-8000-000000000000"
 
 
 def drawn(folder: Path, count: int) -> list[Path]:
@@ -117,30 +117,7 @@ def audit(folder: Path) -> bool:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return the data folder of a job whose sheet is there, and of one whose sheet has gone."""
-    root = tmp_path / "data"
-    (root / "sources" / "sheets").mkdir(parents=True)
-    (root / "sources" / "uploads" / JOB).mkdir(parents=True)
-    (root / "sources" / "sheets" / JOB).write_bytes(b"Input Image Urls\r\nhttp://a/1.jpg\r\n")
-    (root / "sources" / "uploads" / JOB / ("ab" * 32)).write_bytes(b"picture" * 100)
-    (root / "sources" / "uploads" / JOB / "part").write_bytes(b"half")
-    (root / "token").write_text("im_token\n")
-    open_database(root / "imagemill.db").close()
-    columns = "kind, name, owner, priority, submission, fingerprint, filename, sheet_sha256, sheet_rows, places, images"
-    values = "'sheet', '', '', 0, '{}', '', '', '', 0, 0, 0"
-    with contextlib.closing(sqlite3.connect(root / "imagemill.db")) as database, database:
-        for uid in (JOB, JOB.replace("0193", "0194")):
-            database.execute(f"INSERT INTO job (uid, {columns}, created_at) VALUES (?, {values}, 1)", (uid,))
-    return root
-
-
-def settings(folder: Path) -> Settings:
-    return Settings(data_dir=str(folder), disk_reserve_mb=0)
-
-
-def made(home: Path, target: Path) -> Path:
-    loaded = load({"data_dir": str(home)}, {}, None)
-    make_backup(loaded, target, has_outputs=True)
-    return target
+    return left(tmp_path / "data")
 
 
 def test_a_job_whose_sheet_went_meanwhile_is_no_job_of_the_backup(home: Path, tmp_path: Path) -> None:
@@ -228,18 +205,6 @@ def test_a_backup_of_the_former_schema_is_upgraded_and_one_of_a_newer_refused(ho
     code, _, err = imagemill(tmp_path, "restore", str(newer), "--data-dir", str(tmp_path / "newer"))
     assert (code, "has schema 9999" in err) == (1, True)
     assert [path.name for path in (tmp_path / "newer").iterdir()] == ["lock"]
-
-
-def test_outputs_elsewhere_come_back_elsewhere(home: Path, tmp_path: Path) -> None:
-    name = f"{'ab' * 20}.jpg"
-    (tmp_path / "pictures" / "ab").mkdir(parents=True)
-    (tmp_path / "pictures" / "ab" / name).write_bytes(b"picture")
-    (tmp_path / "pictures" / "ab" / "holiday.jpg").write_bytes(b"somebody's own")
-    flags = {"data_dir": str(home), "storage.url": f"file:{tmp_path}/pictures"}
-    make_backup(load(flags, {}, None), tmp_path / "b.zip", has_outputs=True)
-    flags = {"data_dir": str(tmp_path / "new"), "storage.url": f"file:{tmp_path}/shelf", "disk_reserve_mb": "0"}
-    restore(tmp_path / "b.zip", load(flags, {}, None).settings)
-    assert [path.name for path in (tmp_path / "shelf").rglob("*.jpg")] == [name]
 
 
 def changed(file: Path, target: Path, **how: Any) -> Path:  # noqa: ANN401 - what is wrong

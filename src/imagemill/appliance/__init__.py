@@ -27,7 +27,7 @@ from imagemill.pool import Pool
 from imagemill.ports import free_port
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
-from imagemill.storage import Folders, Running, announced, local_folder, locked, storage_of
+from imagemill.storage import Folders, Running, announced, held, local_folder, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -108,10 +108,11 @@ class Appliance:
         settings, folders = self.settings, self.folders
         if self._is_worker:
             crew.check_worker(settings)
-        folders.make()
-        stack.enter_context(locked(folders.lock))
+        is_restored = stack.enter_context(held(folders))
         if self._has_web or self._is_worker:
             stack.enter_context(self._kept_log())
+        if is_restored:
+            log.warning("a restore was broken off and is finished: what was there before is in %s", folders.root)
         self.store = open_store(settings.database, folders.database)
         stack.callback(self.store.close)
         self.node = node_name(folders) if self.store.is_shared else ""

@@ -25,7 +25,7 @@ from imagemill.appliance.parcel import Entry, Manifest, Tell, silent
 from imagemill.core.errors import BackupError
 from imagemill.db import copy_database, forget_jobs, inspect, job_counts
 from imagemill.settings import as_toml
-from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder
+from imagemill.storage import Folders, LocalStorage, exchange, flush_folder, local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,9 @@ def _check(settings: Settings, folders: Folders, target: Path) -> None:
             "the database is on PostgreSQL, which is backed up by its own means: pg_dump first, then the folder"
             f" {folders.sources.parent}, which must not be older"
         )
+        raise BackupError(message)
+    if exchange.is_half_exchanged(folders.root):
+        message = f"a restore into {folders.root} was broken off: start imagemill, which finishes it, and try again"
         raise BackupError(message)
     if not folders.database.is_file():
         message = f"there is nothing to back up in {folders.root}: name the data folder by --data-dir"

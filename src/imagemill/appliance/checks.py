@@ -27,7 +27,7 @@ from imagemill.pipeline import Room, callbacks
 from imagemill.pool import Pool
 from imagemill.settings import Settings
 from imagemill.settings.loading import masked_url
-from imagemill.storage import Folders, local_folder, locked, storage_of
+from imagemill.storage import Folders, exchange, local_folder, locked, storage_of
 from imagemill.webhook import Caller
 
 _WRITTEN_AT: Final = 1_760_000_000
@@ -109,6 +109,8 @@ def _folder(scene: Scene) -> _Said:
             pass
     if not root.exists():
         return _Said("ok", f"{root} is made at the first start")
+    if exchange.is_half_exchanged(root):
+        return _Said("warning", f"a restore into {root} was broken off", "start imagemill, which finishes it")
     if os.name == "posix" and stat.S_IMODE(root.stat().st_mode) & _OTHERS:
         return _Said("warning", f"other users can look into {root}", f"run: chmod 700 {root}")
     return _Said("ok", f"{root} can be written")

@@ -12,7 +12,7 @@ from imagemill.core.errors import StartError
 from imagemill.db import open_store
 from imagemill.db.moving import move_database
 from imagemill.pipeline.sent import pieces
-from imagemill.storage import Folders, LocalStorage, locked, storage_of
+from imagemill.storage import Folders, LocalStorage, held, storage_of
 
 if TYPE_CHECKING:
     from imagemill.db import Store
@@ -38,7 +38,7 @@ def migrate(settings: Settings) -> Moved:
         raise StartError("database.url is not set: name the PostgreSQL database that everything shall move to")
     if not folders.database.is_file():
         raise StartError(f"there is no {folders.database}: name the data folder by --data-dir")
-    with locked(folders.lock):
+    with held(folders):
         files = _moved(LocalStorage(folders.outputs), storage_of(settings.storage, folders.outputs))
         originals = originals_of(settings.storage, folders, is_shared=True)
         files += _moved(LocalStorage(folders.sources, folders.spool), originals)

@@ -11,7 +11,6 @@ import shutil
 import zipfile
 import zlib
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,15 +20,13 @@ from imagemill.appliance import parcel
 from imagemill.appliance.parcel import Entry, Manifest, Tell, silent
 from imagemill.core.errors import BackupError
 from imagemill.db import Store, inspect, open_database
-from imagemill.storage import Folders, LocalStorage, flush_folder, local_folder, locked
+from imagemill.storage import Folders, LocalStorage, exchange, local_folder, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imagemill.settings import Settings
 
-ASIDE: Final = "before-restore-"
-_PART: Final = ".restoring"
 _PIECE: Final = 1 << 20
 _MANIFEST_BYTES: Final = 512 << 20
 _PAGE: Final = 1000
@@ -55,26 +52,23 @@ def restore(file: Path, settings: Settings, *, replaces: bool = False, tell: Tel
     if settings.database.url is not None:
         message = "a backup has a database of its own: restore it without database.url, or by pg_restore"
         raise BackupError(message)
-    folders = Folders(Path(settings.data_dir))
+    folders = Folders(Path(os.path.normpath(Path(settings.data_dir).absolute())))
     with _archive(file) as archive:
         manifest = checked_manifest(archive)
         folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(folders.lock), _unpacking(folders.root) as part:
-            present = _present(folders.root)
-            if present and not replaces:
-                message = (
-                    f"{folders.root} is not empty: name another --data-dir, or move what is there aside by --force"
-                )
-                raise BackupError(message)
+            _check_place(folders.root, replaces=replaces)
             _check_room(folders.root, manifest, settings.disk_reserve_mb << 20)
             _unpack_all(archive, manifest, part, tell)
-            again = _settled(part, settings)
-            aside = _moved_aside(folders.root, present)
-            _put_in_place(part, folders.root)
+            again = _settled(part, folders.root, settings)
+            aside = exchange.new_aside(folders.root)
             _give_to_owner(folders.root)
+            if hasattr(os, "sync"):
+                os.sync()  # once for all files, however many
+            has_aside = exchange.decide(aside)
     restored = folders.root / parcel.SETTINGS
     settings_file = str(restored) if restored.is_file() else None
-    return Restored(manifest=manifest, again=again, settings=settings_file, aside=str(aside) if aside else None)
+    return Restored(manifest=manifest, again=again, settings=settings_file, aside=str(aside) if has_aside else None)
 
 
 @contextmanager
@@ -121,15 +115,21 @@ def _check_names(archive: zipfile.ZipFile, manifest: Manifest) -> None:
         raise BackupError(message, cause=", ".join(strange[:3]))
 
 
-def _present(root: Path) -> list[Path]:
-    """Return what somebody would miss."""
-    return [each for each in root.iterdir() if each.name not in {"lock", _PART} and not each.name.startswith(ASIDE)]
+def _check_place(root: Path, *, replaces: bool) -> None:
+    present = exchange.present(root)
+    if present and not replaces:
+        message = f"{root} is not empty: name another --data-dir, or move what is there aside by --force"
+        raise BackupError(message)
+    for each in present:
+        if each.is_mount():
+            message = f"{each} is a disk of its own, and cannot be moved aside: name another --data-dir"
+            raise BackupError(message)
 
 
 @contextmanager
 def _unpacking(root: Path) -> Iterator[Path]:
-    part = root / _PART
-    shutil.rmtree(part, ignore_errors=True)
+    exchange.finish_exchange(root)
+    part = root / exchange.READY
     part.mkdir(mode=0o700)
     try:
         yield part
@@ -176,7 +176,7 @@ def _make_folders(folder: Path) -> None:
         folder.mkdir(mode=0o700)
 
 
-def _settled(part: Path, settings: Settings) -> int:
+def _settled(part: Path, root: Path, settings: Settings) -> int:
     """Bring the database to our schema, and have what has no picture made again; return how many images that is."""
     unpacked = Folders(part)
     soundness = inspect(unpacked.database)
@@ -185,16 +185,36 @@ def _settled(part: Path, settings: Settings) -> int:
         raise BackupError(message)
     store = Store(open_database(unpacked.database))
     try:
-        outputs = local_folder(settings.storage, unpacked.outputs)
+        outputs = _outputs(part, root, settings)
         if outputs is None:
             return 0  # in S3 the appliance itself looks, a few at a time
-        storage = LocalStorage(outputs)
         if outputs != unpacked.outputs and unpacked.outputs.is_dir():
-            for name in list(LocalStorage(unpacked.outputs).names()):
-                storage.adopt(name, unpacked.outputs / name[:2] / name)
-        return _lost(store, storage)
+            _adopt_all(unpacked.outputs, outputs, root)
+        return _lost(store, LocalStorage(outputs))
     finally:
         store.close()
+
+
+def _outputs(part: Path, root: Path, settings: Settings) -> Path | None:
+    """Return where the outputs are to be: what lies in the data folder, under whatever name, moves with the rest."""
+    outputs = local_folder(settings.storage, Folders(root).outputs)
+    if outputs is None:
+        return None
+    for place, above in ((Path(os.path.normpath(outputs)), root), (outputs.resolve(), root.resolve())):
+        if place.is_relative_to(above):
+            return part / place.relative_to(above)
+    return outputs
+
+
+def _adopt_all(unpacked: Path, outputs: Path, root: Path) -> None:
+    shelf = unpacked.replace(unpacked.with_name(".shelf"))  # out of the way: they may be to lie inside of it
+    made = [place for place in (outputs, *outputs.parents) if not place.exists()]
+    storage = LocalStorage(outputs)
+    for name in list(LocalStorage(shelf).names()):
+        storage.adopt(name, shelf / name[:2] / name)
+        _give(root, outputs / name[:2], outputs / name[:2] / name)
+    _give(root, *made)
+    shutil.rmtree(shelf)
 
 
 def _lost(store: Store, storage: LocalStorage) -> int:
@@ -207,31 +227,16 @@ def _lost(store: Store, storage: LocalStorage) -> int:
             return again
 
 
-def _moved_aside(root: Path, present: list[Path]) -> Path | None:
-    if not present:
-        return None
-    aside = root / f"{ASIDE}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    aside.mkdir(mode=0o700)
-    for each in present:
-        each.replace(aside / each.name)
-    return aside
-
-
-def _put_in_place(part: Path, root: Path) -> None:
-    if hasattr(os, "sync"):
-        os.sync()  # once for all files, however many
-    # The database last: without it the folder is seen to be half restored.
-    for each in sorted(part.iterdir(), key=lambda path: path.name == parcel.DATABASE):
-        each.replace(root / each.name)
-    flush_folder(root)
-
-
 def _give_to_owner(root: Path) -> None:
     """Leave nothing to root in the folder of another user, who could not read it."""
-    if os.name != "posix" or os.geteuid() != 0 or root.stat().st_uid == 0:
-        return
-    owner = root.stat()
     for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            with suppress(FileNotFoundError):
-                os.chown(Path(folder, name), owner.st_uid, owner.st_gid, follow_symlinks=False)
+        _give(root, *(Path(folder, name) for name in (*folders, *files)))
+
+
+def _give(root: Path, *places: Path) -> None:
+    owner = root.stat()
+    if os.name != "posix" or os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    for place in places:
+        with suppress(FileNotFoundError):
+            os.chown(place, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imagemill.storage.base import CHUNK_BYTES, Opened, Storage, StorageError
 from imagemill.storage.folders import Folders
 from imagemill.storage.local import LocalStorage, flush_folder
-from imagemill.storage.lock import locked
+from imagemill.storage.lock import held, locked
 from imagemill.storage.memory import MemoryStorage
 from imagemill.storage.running import Running, announced, read_running
 
@@ -26,6 +26,7 @@ __all__ = [
     "StorageError",
     "announced",
     "flush_folder",
+    "held",
     "local_folder",
     "locked",
     "read_running",

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from imagemill.core.errors import StartError
+from imagemill.storage.exchange import finish_exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from imagemill.storage.folders import Folders
 
 if os.name == "nt":
     import msvcrt
@@ -34,3 +37,13 @@ def locked(path: Path) -> Iterator[None]:
             message = f"another imagemill uses the folder {path.parent}: stop it, or give this one its own --data-dir"
             raise StartError(message) from error
         yield
+
+
+@contextmanager
+def held(folders: Folders) -> Iterator[bool]:
+    """Make a data folder and hold its lock; say whether a restore had been broken off there, which is finished now."""
+    folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folders.lock):
+        is_finished = finish_exchange(folders.root)
+        folders.make()
+        yield is_finished
