@@ -92,12 +92,20 @@ Carrier = Callable[[], Path | OnServer]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=needs_redis)])
-def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Carrier:
+def carrier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carrier]:
     """Return what makes the same carrier anew, as a start does."""
     if request.param == "sqlite":
-        return lambda: tmp_path / "queue.db"
-    server, machine = request.getfixturevalue("redis"), secrets.token_hex(4)
-    return lambda: OnServer(server.url, machine)
+        yield lambda: tmp_path / "queue.db"
+        return
+    server, machine, made = request.getfixturevalue("redis"), secrets.token_hex(4), list[OnServer]()
+
+    def on_server() -> OnServer:
+        made.append(OnServer(server.url, machine))
+        return made[-1]
+
+    yield on_server
+    for each in made:
+        each.hang_up()
 
 
 @pytest.fixture
@@ -319,7 +327,37 @@ def test_a_server_that_was_away_and_forgot_all_loses_no_work(
             done = len(story.told)
             assert done < 400
         until(lambda: len(story.told) == 401, 30, "all is done")
-        assert "told again in a minute" in caplog.text
+        assert "the queue is there again" in caplog.text
+        assert queue.stop(10)
+
+
+@needs_redis
+def test_an_outage_that_falls_between_two_looks_for_messages_is_noticed_all_the_same() -> None:
+    with RedisServer() as own:
+        carrier = OnServer(own.url, "m")
+        queue = Queue(carrier, threads=1)
+        with own.outage():
+            queue.perform([Notify(3)])
+        assert queue.depth() == 0
+        carrier.dequeue()  # the first look after the outage, and none during it
+        assert queue.depth() == 1, "recover is asked for"
+        carrier.dequeue()
+        carrier.dequeue()
+        assert queue.depth() == 0, "once"
+        carrier.hang_up()
+
+
+@needs_redis
+def test_a_message_for_later_that_is_lost_on_its_way_is_made_up_for() -> None:
+    with RedisServer() as own:
+        story = FakeStory()
+        story.on_recover = lambda at_start: [] if at_start else [Notify(4)]
+        carrier = OnServer(own.url, "m")
+        queue = Queue(carrier, threads=1)
+        with own.outage():
+            carrier.add_schedule(queue._notify_task.s(3))
+        queue.start(story)
+        until(lambda: "notify 4" in story.told, 30, "all is told again")
         assert queue.stop(10)
 
 

@@ -23,7 +23,7 @@ from huey import crontab  # isort: skip
 from huey.consumer import Consumer, Worker  # isort: skip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from imagemill.db import Claim
@@ -112,7 +112,10 @@ class Queue:
         ends_at = time.monotonic() + grace_s
         for thread in self._all_threads():
             thread.join(max(0.0, ends_at - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._all_threads())
+        has_ended = not any(thread.is_alive() for thread in self._all_threads())
+        if has_ended:
+            self._huey.hang_up()
+        return has_ended
 
     def check(self) -> bool:
         """Say whether all threads run, after replacing those that died."""
@@ -134,21 +137,14 @@ class Queue:
         """Ask for steps that somebody's request has led to: other machines hear of the work too."""
         self.perform(steps)
         for job_id in {step.job_id for step in steps if isinstance(step, Work)}:
-            with self._told_again():
+            with contextlib.suppress(*self._huey.errors):
                 for machine in self._others():
                     self._huey.tell(machine, self._huey.serialize_task(self._wake_task.s(job_id, priority=0)))
 
     def perform(self, steps: list[Step]) -> None:
         """Ask for the steps, each job within its window. A server that is away hears of them by `recover`."""
-        with self._told_again():
+        with contextlib.suppress(*self._huey.errors):
             self._perform(steps)
-
-    @contextlib.contextmanager
-    def _told_again(self) -> Iterator[None]:
-        try:
-            yield
-        except self._huey.errors as error:
-            log.warning("the queue is away; what is to be done is told again in a minute: %s", error)
 
     def _perform(self, steps: list[Step]) -> None:
         for step in steps:

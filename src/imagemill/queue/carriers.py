@@ -7,6 +7,7 @@ work by a message in each of their queues.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -94,12 +95,23 @@ class _Steady:
     def _get_timestamp(self) -> datetime:
         return self.later(0)
 
+    def is_revoked(self, *_: object) -> bool:
+        """Say no, without a look: nobody revokes a message."""
+        return False
+
+    def delete(self, _: str) -> int:
+        """Spare the search for a revocation after each message."""
+        return 0
+
     def trouble(self) -> str | None:
         """Return why no message can be had, in words for an operator; None when they can."""
         return None
 
     def tell(self, machine: str, message: bytes) -> None:
         """Put a message into another machine's queue, where there is one."""
+
+    def hang_up(self) -> None:
+        """Leave no line open."""
 
 
 class InFile(_Steady, SqliteHuey):
@@ -120,7 +132,7 @@ class OnServer(_Steady, PriorityRedisHuey):
         self.errors = (self._redis.RedisError,)
         self._url = url
         self._lock = threading.Lock()
-        self._trouble: str | None = None
+        self._is_missed = False
         super().__init__(name=_NAME + machine, connection_pool=self._pool(), read_timeout=1)
         try:
             self.storage.flush_queue()
@@ -134,10 +146,10 @@ class OnServer(_Steady, PriorityRedisHuey):
         try:
             task = super().dequeue()
         except self._redis.RedisError as error:
-            self._note(str(error))
+            self._miss(error)
             time.sleep(_AWAY_S)
             return None
-        self._note(None)
+        self._greet()
         return task
 
     def read_schedule(self, timestamp: Any = None) -> Any:  # noqa: ANN401
@@ -145,17 +157,39 @@ class OnServer(_Steady, PriorityRedisHuey):
         try:
             return super().read_schedule(timestamp)
         except self._redis.RedisError as error:
-            self._note(str(error))
+            self._miss(error)
             return []
 
-    def _note(self, trouble: str | None) -> None:
+    def enqueue(self, task: Any) -> Any:  # noqa: ANN401
+        """Put a message, or remember that one is missing."""
+        try:
+            return super().enqueue(task)
+        except self._redis.RedisError as error:
+            self._miss(error)
+            raise
+
+    def add_schedule(self, task: Any) -> None:  # noqa: ANN401
+        """Put a message that is for later, or remember that one is missing."""
+        try:
+            super().add_schedule(task)
+        except self._redis.RedisError as error:
+            self._miss(error)
+
+    def _miss(self, error: Exception) -> None:
+        """Remember that the server was away, whoever saw it: an outage may fall between two looks for messages."""
         with self._lock:
-            before, self._trouble = self._trouble, trouble
-        if trouble and not before:
-            log.warning("the queue is away, what waits in it waits: %s", trouble)
-        elif before and not trouble:
-            log.warning("the queue is there again")
-            self.on_return()
+            was_missed, self._is_missed = self._is_missed, True
+        if not was_missed:
+            log.warning("the queue is away, what waits in it waits: %s", error)
+
+    def _greet(self) -> None:
+        """Have all told again if the server was away. Whoever misses it from here on is answered by the next look."""
+        with self._lock:
+            was_missed, self._is_missed = self._is_missed, False
+        if was_missed:
+            with contextlib.suppress(self._redis.RedisError):  # missed again
+                self.on_return()
+                log.warning("the queue is there again")
 
     def trouble(self) -> str | None:
         """Ask the server."""
@@ -168,6 +202,10 @@ class OnServer(_Steady, PriorityRedisHuey):
     def tell(self, machine: str, message: bytes) -> None:
         """Put a message into another machine's queue."""
         self._queue_of(machine).enqueue(message, 0)
+
+    def hang_up(self) -> None:
+        """Close the lines; who asks again gets a new one."""
+        self.storage.pool.disconnect()
 
     @functools.cache  # noqa: B019  it lives as long as the process
     def _queue_of(self, machine: str) -> Any:  # noqa: ANN401
