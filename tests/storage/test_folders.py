@@ -6,16 +6,19 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from imagemill.core.errors import StartError
-from imagemill.storage import Folders, locked
+from imagemill.storage import LOOK_S, Folders, is_held, locked
 
 HOLD = """
 import sys
+import threading
 from pathlib import Path
 from imagemill.storage import locked
 with locked(Path(sys.argv[1])):
@@ -83,6 +86,18 @@ def test_the_lock_is_held_until_its_process_ends(tmp_path: Path, end: Callable[[
             process.wait(30)
     with locked(path):
         pass
+
+
+def test_who_only_looks_at_the_lock_keeps_nobody_from_it(tmp_path: Path) -> None:
+    path, looker = tmp_path / "lock", ExitStack()
+    looker.enter_context(locked(path))
+    look = threading.Timer(0.1, looker.close)
+    look.start()
+    with locked(path, 60):
+        assert is_held(path)
+    assert LOOK_S > 0
+    look.join(30)
+    assert not any(map(is_held, (path, tmp_path / "none", tmp_path)))
 
 
 def test_the_lock_is_free_after_a_failure(tmp_path: Path) -> None:

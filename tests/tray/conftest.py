@@ -34,7 +34,7 @@ class Mill:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-        running = read_running(Folders(self.desktop.data_dir).running)
+        running = read_running(Folders(self.desktop.data_dir))
         if running is not None and Path(f"/proc/{running.pid}").exists():
             kill_session(running.pid)
 
@@ -51,7 +51,7 @@ class Mill:
         return found
 
     def _running(self) -> Running | None:
-        found = read_running(Folders(self.desktop.data_dir).running)
+        found = read_running(Folders(self.desktop.data_dir))
         return found if found is not None and session_pids(found.pid) else None
 
     def ask(self, method: str, path: str, **how: object) -> httpx.Response:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from imagemill.cli.client import running_address
 from imagemill.core.errors import RemoteError
 from imagemill.settings import Settings, StorageSettings
-from imagemill.storage import Running, announced, read_running
+from imagemill.storage import Folders, Running, announced, held, read_running
 from imagemill.tray.neighbour import Neighbour
 
 
@@ -26,7 +28,7 @@ def test_before_the_first_start_there_is_nobody(tmp_path: Path) -> None:
 
 def test_only_what_a_tray_has_started_is_ours(tmp_path: Path) -> None:
     neighbour = Neighbour(Settings(data_dir=str(tmp_path)))
-    with announced(neighbour.folders.running, Running("http://127.0.0.1:1", os.getpid())):
+    with held(neighbour.folders), announced(neighbour.folders.running, Running("http://127.0.0.1:1", os.getpid())):
         seen = [neighbour.is_ours]
         for pid in (str(os.getpid()), "4712", "nonsense"):
             (tmp_path / "started-by-tray").write_text(pid)
@@ -37,15 +39,25 @@ def test_only_what_a_tray_has_started_is_ours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"address": 1}', '{"address": "http://a.example", "pid": -1}', ""])
 def test_what_is_announced_badly_is_not_announced(text: str, tmp_path: Path) -> None:
-    (tmp_path / "running.json").write_text(text)
-    assert read_running(tmp_path / "running.json") is None
+    with held(Folders(tmp_path)):
+        (tmp_path / "running.json").write_text(text)
+        assert read_running(Folders(tmp_path)) is None
 
 
-def test_nobody_is_told_our_token_in_the_place_of_the_dead(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as ended:
-        ended.wait()
-    with announced(tmp_path / "running.json", Running("http://127.0.0.1:1", ended.pid)):
-        assert read_running(tmp_path / "running.json") is None
+def test_nobody_is_signalled_or_told_our_token_in_the_place_of_the_dead(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    neighbour = Neighbour(settings)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        with held(neighbour.folders), announced(neighbour.folders.running, Running("http://127.0.0.1:1", stranger.pid)):
+            left = neighbour.folders.running.read_bytes()
+        neighbour.folders.running.write_bytes(left)
+        (tmp_path / "started-by-tray").write_text(str(stranger.pid))
+        assert (neighbour.running, neighbour.is_ours, running_address(settings)) == (None, False, None)
+        neighbour.stop()
+        with held(neighbour.folders):
+            assert neighbour.running is None, "whoever holds the folder next has announced nothing yet"
+        stranger.communicate(b"\n", timeout=30)
+    assert stranger.returncode == 0, "it ended by itself"
 
 
 def test_pictures_may_be_elsewhere(tmp_path: Path) -> None:

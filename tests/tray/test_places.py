@@ -38,7 +38,7 @@ def test_without_a_panel_the_page_serves_instead(bare: Desktop) -> None:
     first = called(bare)
     assert (first.returncode, first.stdout) == (0, "")
     assert "This desktop has no place for icons" in first.stderr
-    appliance = read_running(Folders(bare.data_dir).running)
+    appliance = read_running(Folders(bare.data_dir))
     assert appliance is not None
     assert session_pids(appliance.pid)
     assert [title for title, _ in bare.notifications()] == ["imagemill has no icon here"]

@@ -27,7 +27,7 @@ from imagemill.pipeline import Room, callbacks
 from imagemill.pool import Pool
 from imagemill.settings import Settings
 from imagemill.settings.loading import masked_url
-from imagemill.storage import Folders, exchange, local_folder, locked, storage_of
+from imagemill.storage import Folders, exchange, is_held, local_folder, storage_of
 from imagemill.webhook import Caller
 
 _WRITTEN_AT: Final = 1_760_000_000
@@ -68,25 +68,13 @@ class _Said(NamedTuple):
 def examine(settings: Settings) -> Iterator[Finding]:
     """Make one check after the other; each that cannot even be made has failed."""
     folders = Folders(Path(settings.data_dir).absolute())
-    scene = Scene(settings, folders, _is_locked(folders.lock))
+    scene = Scene(settings, folders, is_held(folders.lock))
     for name, check in CHECKS.items():
         try:
             said = check(scene)
         except (ImagemillError, OSError) as error:
             said = _Said("failed", _words(error), _NEXT[name])
         yield Finding(name, *said)
-
-
-def _is_locked(lock: Path) -> bool:
-    try:
-        if lock.is_file():
-            with locked(lock):
-                pass
-    except StartError:
-        return True
-    except OSError:
-        pass  # whose it is, the check of the folder says
-    return False
 
 
 def _words(error: Exception) -> str:

@@ -20,7 +20,7 @@ from imagemill.appliance import parcel
 from imagemill.appliance.parcel import Entry, Manifest, Tell, silent
 from imagemill.core.errors import BackupError
 from imagemill.db import Store, inspect, open_database
-from imagemill.storage import Folders, LocalStorage, exchange, local_folder, locked
+from imagemill.storage import LOOK_S, Folders, LocalStorage, exchange, local_folder, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def restore(file: Path, settings: Settings, *, replaces: bool = False, tell: Tel
     with _archive(file) as archive:
         manifest = checked_manifest(archive)
         folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(folders.lock), _unpacking(folders.root) as part:
+        with locked(folders.lock, LOOK_S), _unpacking(folders) as part:
             _check_place(folders.root, replaces=replaces)
             _check_room(folders.root, manifest, settings.disk_reserve_mb << 20)
             _unpack_all(archive, manifest, part, tell)
@@ -127,9 +127,10 @@ def _check_place(root: Path, *, replaces: bool) -> None:
 
 
 @contextmanager
-def _unpacking(root: Path) -> Iterator[Path]:
-    exchange.finish_exchange(root)
-    part = root / exchange.READY
+def _unpacking(folders: Folders) -> Iterator[Path]:
+    folders.running.unlink(missing_ok=True)  # of a process that was killed
+    exchange.finish_exchange(folders.root)
+    part = folders.root / exchange.READY
     part.mkdir(mode=0o700)
     try:
         yield part

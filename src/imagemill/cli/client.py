@@ -91,7 +91,7 @@ def running_address(settings: Settings) -> str | None:
     """Return where the appliance of this data folder says that it answers: its flags may differ from the settings."""
     from imagemill.storage import Folders, read_running
 
-    running = read_running(Folders(Path(settings.data_dir)).running)
+    running = read_running(Folders(Path(settings.data_dir)))
     return running.address if running else None
 
 

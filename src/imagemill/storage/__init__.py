@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imagemill.storage.base import CHUNK_BYTES, Opened, Storage, StorageError
 from imagemill.storage.folders import Folders
 from imagemill.storage.local import LocalStorage, flush_folder
-from imagemill.storage.lock import held, locked
+from imagemill.storage.lock import LOOK_S, held, is_held, locked
 from imagemill.storage.memory import MemoryStorage
 from imagemill.storage.running import Running, announced, read_running
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "LOOK_S",
     "Folders",
     "LocalStorage",
     "MemoryStorage",
@@ -27,6 +28,7 @@ __all__ = [
     "announced",
     "flush_folder",
     "held",
+    "is_held",
     "local_folder",
     "locked",
     "read_running",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+
+from imagemill.storage.folders import Folders
+from imagemill.storage.lock import is_held
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -31,14 +33,13 @@ def announced(place: Path, running: Running) -> Iterator[None]:
         place.unlink(missing_ok=True)
 
 
-def read_running(place: Path) -> Running | None:
-    """Return what is announced by a process of ours that lives; None where there is none.
+def read_running(folders: Folders) -> Running | None:
+    """Return what is announced by the process that holds the folder's lock; None where there is none.
 
-    After a kill the file stays, and whoever listens at that address next must not be shown our token.
+    After a kill the file stays. Whoever has that process's number next must not be signalled in its place, and whoever
+    listens at that address must not be shown our token.
     """
-    with suppress(OSError, msgspec.MsgspecError):
-        running = msgspec.json.decode(place.read_bytes(), type=Running)
-        if os.name != "nt":  # there, to ask would be to end it
-            os.kill(running.pid, 0)
-        return running
+    if is_held(folders.lock):
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(folders.running.read_bytes(), type=Running)
     return None

@@ -62,7 +62,7 @@ class Neighbour:
     @property
     def running(self) -> Running | None:
         """What the data folder says of it."""
-        return read_running(self.folders.running)
+        return read_running(self.folders)
 
     @property
     def address(self) -> str:
