@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,24 @@ def test_it_prints_address_and_token_and_ends_in_order(tmp_path: Path, number: s
     told = [line.partition("imagemill.appliance: ")[2] for line in kept if "imagemill.appliance: " in line]
     assert told == [f"{word}: imagemill {__version__} at {address}" for word in ("started", "stopping")]
     assert "A second signal ends it at once" in err
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_wherever_it_listens_its_own_machine_reaches_it(tmp_path: Path) -> None:
+    near = {"::": "[::1]", "[::1]": "[::1]", "0.0.0.0": "127.0.0.1", "localhost": "localhost"}
+    with ExitStack() as stack:
+        folders = [Path(tmp_path, str(number)) for number in range(len(near))]
+        for folder in folders:
+            folder.mkdir()
+        command = ("serve", "--port", "0", "--workers", "1", "--host")
+        running = [
+            stack.enter_context(started(folder, *command, host)) for folder, host in zip(folders, near, strict=True)
+        ]
+        for process, folder, name in zip(running, folders, near.values(), strict=True):
+            address, link = read_line(process)[-1], read_line(process)[-1]
+            assert address.rpartition(":")[0] == f"http://{name}"
+            assert httpx.get(link, trust_env=False).headers["location"] == "/"
+            assert imagemill(folder, "jobs")[0] == 0, address
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from imagemill.logs import kept
 from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
 from imagemill.pool import Pool
-from imagemill.ports import free_port
+from imagemill.ports import address_of, free_port
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
 from imagemill.storage import Folders, Running, announced, held, local_folder, storage_of
@@ -209,10 +209,7 @@ class Appliance:
     @property
     def address(self) -> str:
         """Where this machine reaches the page and the API."""
-        host = self.settings.host
-        host = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104  a test of what was asked for
-        named = f"[{host}]" if ":" in host else host
-        return f"{self.settings.scheme}://{named}:{self._port}"
+        return address_of(self.settings.scheme, self.settings.host, self._port)
 
     @property
     def public_url(self) -> str:

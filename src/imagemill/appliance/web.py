@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import sys
 import threading
@@ -18,7 +19,7 @@ from imagemill import api, compat, web
 from imagemill.appliance import early, tls
 from imagemill.appliance.names import first_name
 from imagemill.core.errors import StartError
-from imagemill.ports import bound
+from imagemill.ports import bound, listened, reached
 
 if TYPE_CHECKING:
     from imagemill.appliance import Appliance
@@ -37,6 +38,12 @@ SWITCH_S: Final = 0.001
 
 STOP_S: Final = 2.0
 """Requests that run when a stop is asked for get so long."""
+
+_STEPS: Final = {
+    errno.EADDRINUSE: "is imagemill running already? Try --port",
+    errno.EACCES: "ports below 1024 are for who may (CAP_NET_BIND_SERVICE): try --port 8750",
+}
+"""What to do where a port cannot be had."""
 
 
 class Web:
@@ -112,7 +119,7 @@ def server_of(app: object, host: str, port: int, settings: Settings, identity: t
     """
     return Server(
         app,
-        address=host,
+        address=listened(host),
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
@@ -132,13 +139,13 @@ def check_port(host: str, port: int) -> None:
     try:
         bound(host, port).close()
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; is imagemill running already? Try --port"
+        step = _STEPS.get(error.errno or 0, "see that host names an address of this machine: try --host 127.0.0.1")
+        message = f"cannot listen on {host}:{port}: {error.strerror}; {step}"
         raise StartError(message) from error
 
 
 def answers(host: str, port: int) -> bool:
     """Say whether somebody answers on a port."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a look-up, not a bind
-    with contextlib.suppress(OSError), socket.create_connection((here, port), timeout=1.0):
+    with contextlib.suppress(OSError), socket.create_connection((reached(host), port), timeout=1.0):
         return True
     return False

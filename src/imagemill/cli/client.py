@@ -45,21 +45,24 @@ class Asking:
         from imagemill.outbound import Remote
 
         settings = console.load_settings(self._config, {"data_dir": self._data_dir}).settings
-        url = self._url or running_address(settings) or local_address(settings)
+        running = running_address(settings)
+        url = self._url or running or local_address(settings)
+        is_here = url == running or urlsplit(url).hostname in _LOOPBACK
         # Our own certificate is for a name that others call us by: here it is enough that it is ours.
-        known = Path(settings.tls_cert) if settings.tls_cert and urlsplit(url).hostname in _LOOPBACK else None
-        return Remote(url, self._given_token() or self._local_token(url, settings), known)
+        known = Path(settings.tls_cert) if settings.tls_cert and is_here else None
+        return Remote(url, self._given_token() or _local_token(settings, is_here=is_here), known)
 
     def _given_token(self) -> str | None:
         if self._token and self._token.startswith("@"):
             return Path(self._token[1:]).read_text(encoding="utf-8").strip()
         return self._token
 
-    def _local_token(self, url: str, settings: Settings) -> str | None:
-        """Return the token of the data folder, which opens everything here and is nobody's business elsewhere."""
-        if urlsplit(url).hostname not in _LOOPBACK:
-            raise click.UsageError("name a token for that address: --token TOKEN, or --token @FILE")
-        return None if settings.auth == "none" else local_token(Path(settings.data_dir))
+
+def _local_token(settings: Settings, *, is_here: bool) -> str | None:
+    """Return the token of the data folder, which opens everything here and is nobody's business elsewhere."""
+    if not is_here:
+        raise click.UsageError("name a token for that address: --token TOKEN, or --token @FILE")
+    return None if settings.auth == "none" else local_token(Path(settings.data_dir))
 
 
 def client_flags(command: Decorated) -> Decorated:
@@ -99,9 +102,9 @@ def local_address(settings: Settings) -> str:
     """Return where the appliance with these settings would be reached from this machine."""
     if not settings.port:
         raise click.UsageError("with port = 0 the address is not known: name it by --url")
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(settings.host, settings.host)  # noqa: S104  compared
-    named = f"[{host}]" if ":" in host else host
-    return f"{settings.scheme}://{named}:{settings.port}"
+    from imagemill.ports import address_of
+
+    return address_of(settings.scheme, settings.host, settings.port)
 
 
 def show_job(job: Job, *, as_json: bool) -> None:
