@@ -122,7 +122,7 @@ def run(carrier: Carrier) -> Iterator[Callable[..., Queue]]:
 
     yield start
     for queue in queues:
-        assert queue.stop(10)
+        assert queue.stop(30)
 
 
 def messages(queue: Queue) -> list[bytes]:
@@ -173,11 +173,11 @@ def test_the_window_holds_while_a_job_runs(run: Callable[..., Queue]) -> None:
     story.on_compress = look
     queue = run(story, threads=3)
     queue.perform([Work(1)])
-    until(lambda: story.at_work[1] == 3, 10, "one message grew to all hands")
+    until(lambda: story.at_work[1] == 3, 30, "one message grew to all hands")
     go.set()
     until(lambda: len(story.told) == 301, 30, "the job was done")
     assert max(depths) <= 3  # two beside the one that looks, and the minute's recover
-    until(lambda: not queue._turns._jobs, 10, "the window is empty in the end")
+    until(lambda: not queue._turns._jobs, 30, "the window is empty in the end")
 
 
 def test_what_an_earlier_process_left_is_forgotten(carrier: Carrier, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_wall_clock_that_is_set_hastens_and_delays_nothing(run: Callable[..., 
     queue = run(story)
     queue._huey._began += timedelta(hours=hours)  # as if the wall clock had gone the other way since
     queue.perform([Notify(1, delay_s=3600.0), Notify(2, delay_s=0.1), Work(1, delay_s=0.1)])
-    until(lambda: len(story.told) == 3, 10, "what was due was done")
+    until(lambda: len(story.told) == 3, 30, "what was due was done")
     assert sorted(story.told) == ["job 1", "notify 2", "start"]
 
 
@@ -201,25 +201,25 @@ def test_the_start_recovers_first(run: Callable[..., Queue]) -> None:
     story = FakeStory(j5=2)
     story.on_recover = lambda at_start: [Work(5, tasks=2), Notify(6)] if at_start else []
     run(story)
-    until(lambda: len(story.told) == 4, 10, "everything was done")
+    until(lambda: len(story.told) == 4, 30, "everything was done")
     assert story.told[0] == "start"
     assert Counter(story.told[1:]) == {"job 5": 2, "notify 6": 1}
 
 
 def test_every_minute_it_recovers(run: Callable[..., Queue]) -> None:
     story = FakeStory(j5=1)
+    story.on_recover = lambda at_start: [] if at_start else [Work(5)]
     queue = run(story)
-    story.on_recover = lambda at_start: [Work(5)]
     (periodic,) = queue._huey._registry.periodic_tasks
     queue._huey.enqueue(periodic)
-    until(lambda: "job 5" in story.told, 10, "recovered work was done")
+    until(lambda: "job 5" in story.told, 30, "recovered work was done")
     assert story.told == ["start", "job 5"]
 
 
 def test_callbacks_and_urgent_jobs_come_first(run: Callable[..., Queue]) -> None:
     story = FakeStory(j1=1, j2=1, j3=1)
     run(story, threads=1, before=(Work(1), Work(2, priority=-5), Work(3, priority=5), Notify(9)))
-    until(lambda: len(story.told) == 5, 10, "everything was done")
+    until(lambda: len(story.told) == 5, 30, "everything was done")
     assert story.told == ["start", "notify 9", "job 3", "job 1", "job 2"]
 
 
@@ -250,7 +250,7 @@ def test_a_failure_kills_no_thread_and_is_tried_again(
     queue = run(story, before=(Work(1, tasks=6), Notify(9)))
     until(lambda: story.told.count("job 1") == 6 and story.told.count("notify 9") == 2, 30, "all was tried again")
     assert queue.check()
-    until(lambda: not queue._turns._jobs, 10, "the window is empty in the end")
+    until(lambda: not queue._turns._jobs, 30, "the window is empty in the end")
     failures = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert Counter(text.split(" failed")[0] for text in failures) == {"work on job 1": 4, "callback 9": 1}
 
@@ -261,7 +261,9 @@ def test_a_failing_recover_is_survived(run: Callable[..., Queue], caplog: pytest
     fail = Failing(1)
     story.on_recover = fail
     queue._recover()
-    assert "recover failed" in caplog.text
+    until(
+        lambda: "recover failed" in caplog.text, 30, "one of two failed: a thread of the queue may have recovered first"
+    )
 
 
 def test_what_cannot_be_enqueued_does_not_fill_the_window(carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,16 +321,16 @@ def test_a_server_that_was_away_and_forgot_all_loses_no_work(
         story.on_compress = lambda _: threading.Event().wait(0.002)  # never set
         queue = Queue(OnServer(own.url, "m"), threads=2)
         queue.start(story)
-        until(lambda: len(story.told) > 20, 10, "some is done")
+        until(lambda: len(story.told) > 20, 30, "some is done")
         assert queue.trouble() is None
         with own.outage():
-            until(lambda: queue.trouble() is not None, 10, "it is found away")
+            until(lambda: queue.trouble() is not None, 30, "it is found away")
             queue.perform([Work(2), Notify(3)])
             done = len(story.told)
             assert done < 400
         until(lambda: len(story.told) == 401, 30, "all is done")
         assert "the queue is there again" in caplog.text
-        assert queue.stop(10)
+        assert queue.stop(30)
 
 
 @needs_redis
@@ -358,7 +360,7 @@ def test_a_message_for_later_that_is_lost_on_its_way_is_made_up_for() -> None:
             carrier.add_schedule(queue._notify_task.s(3))
         queue.start(story)
         until(lambda: "notify 4" in story.told, 30, "all is told again")
-        assert queue.stop(10)
+        assert queue.stop(30)
 
 
 @needs_redis
@@ -371,10 +373,10 @@ def test_new_work_is_heard_of_by_all_machines_and_no_message_is_taken_by_another
     assert (near.depth(), far.depth()) == (2, 1)
     for queue, story in ((near, here), (far, there)):
         queue.start(story)
-    until(lambda: "notify 7" in here.told and "job 1" in there.told, 10, "both have worked")
+    until(lambda: "notify 7" in here.told and "job 1" in there.told, 30, "both have worked")
     assert "notify 7" not in there.told
-    assert near.stop(10)
-    assert far.stop(10)
+    assert near.stop(30)
+    assert far.stop(30)
 
 
 @needs_redis
