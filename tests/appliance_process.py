@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 import pytest
@@ -29,12 +29,20 @@ ENDED = frozenset({"completed", "partial", "failed", "cancelled"})
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 
 
+PATIENCE_S: Final = 180.0
+"""So long nobody gives up who waits for something: a machine that others use too is slow, and not wrong."""
+
+
 def until(condition: Callable[[], T], deadline_s: float, what: str, every_s: float = 0.02) -> T:
-    """Return the first true answer of `condition`; fail the test with `what` after `deadline_s` seconds."""
-    end = time.monotonic() + deadline_s
+    """Return the first true answer of `condition`; fail the test with `what` after `deadline_s` seconds, or PATIENCE_S.
+
+    A deadline says when to give up. What must be quick is measured, by benchmarks.
+    """
+    patience_s = max(deadline_s, PATIENCE_S)
+    end = time.monotonic() + patience_s
     while not (answer := condition()):
         if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {deadline_s} s")
+            pytest.fail(f"{what}: not within {patience_s} s")
         time.sleep(every_s)
     return answer
 
@@ -156,7 +164,7 @@ class ApplianceProcess:
         """Send SIGTERM to the parent, as systemd does first."""
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self, deadline_s: float = 15) -> int:
+    def stop(self, deadline_s: float = PATIENCE_S) -> int:
         """End it gently; returns the exit status."""
         self.terminate()
         return self.process.wait(deadline_s)
@@ -164,7 +172,7 @@ class ApplianceProcess:
     def kill(self) -> None:
         """Send SIGKILL to every process of the tree at once, as a power cut would."""
         kill_session(self.process.pid)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def ask(self, path: str, **query: str | int) -> dict[str, Any]:
         """Return the JSON answer to a GET under /api/v1."""

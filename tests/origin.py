@@ -84,13 +84,13 @@ class Origin:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._acceptor.join(10)
+        self._acceptor.join(60)
         with self._lock:
             for sock in self._open:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _accept(self) -> None:
         while not self.closing.is_set():
@@ -230,7 +230,7 @@ class Exchange:
             back = threading.Thread(target=_pump, args=(upstream, self._sock), daemon=True)
             back.start()
             _pump(self._sock, upstream)
-            back.join(10)
+            back.join(60)
         raise Closed
 
     def missing(self) -> None:

@@ -90,7 +90,7 @@ class Nginx:
     def stop(self) -> None:
         """Stop: connections are refused from now on."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def hang(self, *, on: bool = True) -> None:
         """Take connections and answer none of them, or (`on` false) go on."""

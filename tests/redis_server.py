@@ -55,7 +55,7 @@ class RedisServer:
         """Be gone at once."""
         if self._server is not None:
             self._server.kill()
-            self._server.wait(10)
+            self._server.wait(60)
             self._server = None
 
     @contextlib.contextmanager

@@ -100,7 +100,7 @@ class S3Server:
         self._conf = folder / "ceph.conf"
         self._cluster: list[subprocess.Popen[bytes]] = []
         self._gateway: subprocess.Popen[bytes] | None = None
-        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
 
     def __enter__(self) -> Self:
         """Start everything and wait until it answers."""
@@ -257,4 +257,4 @@ def signed(method: str, host: str, path: str, query: str, digest: str) -> dict[s
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.wait(10)
+    process.wait(60)

@@ -10,7 +10,7 @@ import pytest
 
 from imagemill.budget import Budget, BudgetClosed
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -56,7 +56,7 @@ def served() -> Iterator[tuple[App, httpx.Client]]:
     with contextlib.closing(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)) as client:
         yield app, client
     ends.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -21,11 +21,12 @@ SMALL = os.urandom(22_000)
 LARGE = os.urandom(3 * MEMORY_BYTES)
 SETTINGS = {
     "allow": ("127.0.0.1",),
-    "connect_timeout_s": 2.0,
-    "read_timeout_s": 0.4,
-    "total_timeout_s": 0.8,
+    "connect_timeout_s": 20.0,
+    "read_timeout_s": 20.0,
+    "total_timeout_s": 60.0,
     "max_bytes": 4 * MEMORY_BYTES,
 }
+HASTY = {"read_timeout_s": 0.4, "total_timeout_s": 0.8}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,14 @@ def spool(tmp_path: Path) -> Path:
 @pytest.fixture
 def fetcher(spool: Path) -> Iterator[Fetcher]:
     made = Fetcher(FetchSettings(**SETTINGS), spool)  # type: ignore[arg-type]
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hasty(spool: Path) -> Iterator[Fetcher]:
+    """For those who do not answer in time."""
+    made = Fetcher(FetchSettings(**(SETTINGS | HASTY)), spool)  # type: ignore[arg-type]
     yield made
     made.close()
 
@@ -120,11 +129,12 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "code", "transient", "says"), FAILURES)
+@pytest.mark.parametrize("failing", FAILURES, ids=lambda failing: failing[0])
 def test_every_failure_has_its_code(
-    path: str, code: ImageCode, transient: bool, says: str, origin: Origin, fetcher: Fetcher, spool: Path
+    failing: tuple[str, ImageCode, bool, str], origin: Origin, fetcher: Fetcher, hasty: Fetcher, spool: Path
 ) -> None:
-    failed = failure(fetcher, origin.url + path)
+    path, code, transient, says = failing
+    failed = failure(hasty if code is ImageCode.TIMEOUT else fetcher, origin.url + path)
     assert failed.image_code is code
     assert is_transient(failed) is transient
     assert says in failed.detail
@@ -172,7 +182,7 @@ def test_a_full_disk_is_not_the_origins_fault(origin: Origin, tmp_path: Path) ->
 
 
 def test_no_more_connections_to_a_host_than_set(origin: Origin, spool: Path) -> None:
-    fetcher = Fetcher(FetchSettings(**(SETTINGS | {"per_host": 3, "total_timeout_s": 30.0})), spool)  # type: ignore[arg-type]
+    fetcher = Fetcher(FetchSettings(**(SETTINGS | {"per_host": 3})), spool)  # type: ignore[arg-type]
     with Origin(origin.folder) as fresh, ThreadPoolExecutor(12) as threads:
         fetched = list(threads.map(fetcher.fetch, [f"{fresh.url}/slow/0.02/small.jpg"] * 36))
         fetcher.close()

@@ -278,7 +278,7 @@ class TestTurns:
                     seen.append(inside)
                     if inside == 3:
                         full.set()
-                assert full.wait(10)
+                assert full.wait(60)
                 with lock:
                     inside -= 1
 
@@ -327,7 +327,7 @@ class TestTurns:
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(wait)
             hosts.close()
-            assert waiting.result(5).image_code is ImageCode.CANCELLED
+            assert waiting.result(60).image_code is ImageCode.CANCELLED
 
     def test_what_is_known_of_hosts_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(register, "_KNOWN_HOSTS", 4)

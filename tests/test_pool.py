@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,8 +29,10 @@ from tests.imaging.pictures import noise, opened, photo, written
 
 SMALL = written(photo(), "jpeg", quality=95)
 SLOW = written(Image.new("RGB", (9900, 9900)), "png", compress_level=1)
-"""Takes a child seconds: 98 megapixels to decode, to judge, and to write again."""
-DEADLINE_S = 60.0
+"""Takes a child a second or more: 98 megapixels to decode, to judge, and to write again."""
+DEEP_BYTES = 150 << 20
+"""A child that holds so much is deep in it."""
+DEADLINE_S = 120.0
 
 
 @pytest.fixture
@@ -69,9 +73,29 @@ def _busy(pool: Pool) -> int:
     with pool._changed:
         (busy,) = {each.process.pid for each in pool._children} - {each.process.pid for each in pool._idle}
     assert busy is not None
-    statm = Path(f"/proc/{busy}/statm")
-    _until(lambda: int(statm.read_text().split()[1]) * resource.getpagesize() > 150 << 20)
+    _until(lambda: _is_deep(busy))
     return busy
+
+
+def _is_deep(pid: int) -> bool:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() > DEEP_BYTES
+
+
+def _frozen(pool: Pool) -> int:
+    """Stop the child that is deep in the slow image: it stays so until it is killed or continued."""
+    busy = _busy(pool)
+    os.kill(busy, signal.SIGSTOP)
+    return busy
+
+
+def _freeze(pool: Pool, future: Future[Any]) -> None:
+    """Stop every child that gets deep into the slow image until `future` is done: it overruns on a fast machine too."""
+    while not future.done():
+        for pid in pool.pids():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if _is_deep(pid):
+                    os.kill(pid, signal.SIGSTOP)
+        threading.Event().wait(0.01)
 
 
 def _slowly(pool: Pool, threads: ThreadPoolExecutor) -> Future[protocol.Compressed]:
@@ -120,8 +144,11 @@ def test_company_is_compressed_together(made: Callable[..., Pool], tmp_path: Pat
 
 def test_who_crashes_in_company_is_found_out(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
     """The company is compressed alone after an overrun: one image fails, the others are none the worse."""
-    pool = made(1, timeout_s=0.9)
-    first, slow, last = pool.compress_all([SMALL, SLOW, SMALL], Recipe(format="png"), measured=[2])
+    pool = made(1, timeout_s=3.0)
+    _until(lambda: len(pool.pids()) == 1)
+    future = threads.submit(pool.compress_all, [SMALL, SLOW, SMALL], Recipe(format="png"), measured=[2])
+    _freeze(pool, future)
+    first, slow, last = future.result()
     assert isinstance(slow, ImageError)
     assert slow.image_code is ImageCode.DECODE_TIMEOUT
     assert isinstance(first, protocol.Compressed)
@@ -172,36 +199,29 @@ def test_an_idle_child_that_is_killed_costs_nothing(made: Callable[..., Pool]) -
 def test_an_image_that_takes_too_long_is_killed(
     made: Callable[..., Pool], threads: ThreadPoolExecutor, tmp_path: Path
 ) -> None:
-    pool = made(timeout_s=0.4)
+    pool = made(timeout_s=3.0)
     slow = _slowly(pool, threads)
     others = [threads.submit(pool.compress, SMALL, Recipe()) for _ in range(30)]
+    _freeze(pool, slow)
     error = _error(slow)
     assert isinstance(error, ImageError)
     assert (error.image_code, error.transient) == (ImageCode.DECODE_TIMEOUT, False)
-    assert "image.timeout_s, 0.4 s" in error.detail
+    assert "image.timeout_s, 3 s" in error.detail
     assert [_error(other) for other in others] == [None] * 30
     _until(lambda: len(pool.pids()) == 2)
     outputs = {other.result().outputs[0].path for other in others}
     assert {str(path) for path in tmp_path.iterdir()} == outputs  # nothing of the slow one
 
 
-def test_a_child_that_stands_still_is_killed(made: Callable[..., Pool], threads: ThreadPoolExecutor) -> None:
-    pool = made(workers=1, timeout_s=1.0)
-    slow = _slowly(pool, threads)
-    os.kill(_busy(pool), signal.SIGSTOP)
-    error = _error(slow)
-    assert isinstance(error, ImageError)
-    assert error.image_code is ImageCode.DECODE_TIMEOUT
-    assert pool.compress(SMALL, Recipe()).format == "jpeg"
-
-
-def test_a_child_that_does_not_read_is_killed(made: Callable[..., Pool]) -> None:
-    pool = made(workers=1, timeout_s=1.0)
+@pytest.mark.parametrize("source", [SMALL, bytes(1 << 24)], ids=["does not answer", "does not read"])
+def test_a_child_that_stands_still_is_killed(made: Callable[..., Pool], source: bytes) -> None:
+    pool = made(workers=1, timeout_s=2.0)
     _until(lambda: len(pool.pids()) == 1)
     os.kill(pool.pids()[0], signal.SIGSTOP)
     with pytest.raises(ImageError) as caught:
-        pool.compress(bytes(1 << 24), Recipe())
+        pool.compress(source, Recipe())
     assert caught.value.image_code is ImageCode.DECODE_TIMEOUT
+    assert pool.compress(SMALL, Recipe()).format == "jpeg"
 
 
 def test_a_large_image_meets_the_memory_limit_and_the_child_lives(made: Callable[..., Pool]) -> None:
@@ -237,12 +257,13 @@ def test_large_images_wait_for_their_turn_and_small_ones_pass(
 ) -> None:
     pool = made(max_megapixels_in_flight=150)
     first = _slowly(pool, threads)
-    _busy(pool)
+    frozen = _frozen(pool)
     second = threads.submit(pool.compress, SLOW, Recipe())
     _until(lambda: len(pool._pixels._waiting) == 1)
     assert pool.compress(SMALL, Recipe()).format == "jpeg"
     assert not first.done()
     assert len(pool._idle) == 1
+    os.kill(frozen, signal.SIGCONT)
     assert (_error(first), _error(second)) == (None, None)
 
 
@@ -251,7 +272,7 @@ def test_an_image_that_waits_when_the_pool_ends_is_not_to_blame(
 ) -> None:
     pool = made(max_megapixels_in_flight=1)
     _slowly(pool, threads)
-    _busy(pool)
+    _frozen(pool)
     waiting = threads.submit(pool.compress, SLOW, Recipe())
     _until(lambda: len(pool._pixels._waiting) == 1)
     pool.kill()
@@ -274,7 +295,7 @@ def test_close_lets_images_finish(made: Callable[..., Pool], threads: ThreadPool
     pid = _busy(pool)
     waiting = threads.submit(pool.compress, SMALL, Recipe())
     pool.close(grace_s=DEADLINE_S)
-    assert slow.result(1).outputs[0].format == "png"
+    assert slow.result(60).outputs[0].format == "png"
     assert isinstance(_error(waiting), PoolClosed)
     assert not _is_alive(pid)
     with pytest.raises(PoolClosed):
@@ -287,7 +308,7 @@ def test_an_image_that_the_end_cuts_off_is_not_to_blame(
 ) -> None:
     pool = made()
     slow = _slowly(pool, threads)
-    _busy(pool)
+    _frozen(pool)
     pids = pool.pids()
     end(pool)
     assert isinstance(_error(slow), PoolClosed)
@@ -303,7 +324,7 @@ def test_nothing_is_left_behind(made: Callable[..., Pool]) -> None:
     with_tracker.compress(SMALL, Recipe())
     with_tracker.close()
     gc.collect()
-    descriptors, running = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+    descriptors, running = _held()
     for _ in range(3):
         pool = made(recycle_after=2)
         for _ in range(6):
@@ -311,8 +332,13 @@ def test_nothing_is_left_behind(made: Callable[..., Pool]) -> None:
         os.kill(pool.pids()[0], signal.SIGKILL)
         pool.compress(SMALL, Recipe())
         pool.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    assert threading.active_count() == running
+    # Not more: what an earlier test has left may end meanwhile.
+    _until(lambda: _held()[0] <= descriptors and _held()[1] <= running)
+
+
+def _held() -> tuple[int, int]:
+    """Return how many descriptors and threads this process has."""
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
 
 SCRIPT = """

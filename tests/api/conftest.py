@@ -26,6 +26,7 @@ from imagemill.settings import CallbackSettings, Settings
 from imagemill.storage import Folders, LocalStorage, Storage
 from imagemill.webhook import Caller
 from tests.api.server import serving
+from tests.appliance_process import PATIENCE_S, until
 from tests.ports import free_port
 
 SHEET = b"serial_number;product;images\r\n1;Cup;http://origin.example/a.jpg\r\n2;Pot;http://origin.example/b.jpg,http://origin.example/a.jpg\r\n"
@@ -57,7 +58,7 @@ class Site:
 
     def client(self, token: str | None = ADMIN) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=10, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
     def submit(self, token: str = ADMIN, sheet: bytes = SHEET, **fields: str) -> dict[str, Any]:
         """Submit a sheet, return the job."""
@@ -169,7 +170,7 @@ def say(site: Site, text: str) -> bytes:
 def connected(site: Site) -> socket.socket:
     """Return a connection on which nothing was said yet."""
     url = httpx.URL(site.url)
-    return socket.create_connection((url.host, url.port or 0), timeout=10)
+    return socket.create_connection((url.host, url.port or 0), timeout=60)
 
 
 def heard(line: socket.socket) -> bytes:
@@ -200,11 +201,6 @@ def fresh(tmp_path: Path) -> Iterator[Site]:
         yield found
 
 
-def eventually(question: Callable[[], object], within_s: float = 5.0) -> None:
+def eventually(question: Callable[[], object], within_s: float = PATIENCE_S) -> None:
     """Wait until something is so."""
-    never = threading.Event()
-    for _ in range(int(within_s / 0.02)):
-        if question():
-            return
-        never.wait(0.02)
-    pytest.fail(f"it did not become so within {within_s} s")
+    until(question, within_s, "it becomes so")

@@ -33,10 +33,10 @@ def serving(app: Litestar, port: int, settings: Settings | None = None) -> Itera
     finally:
         loop, server = loops[0]
         loop.call_soon_threadsafe(server.stop)
-        thread.join(5)
+        thread.join(60)
 
 
-def wait_for(port: int, within_s: float = 10.0) -> None:
+def wait_for(port: int, within_s: float = 60.0) -> None:
     never = threading.Event()
     for _ in range(int(within_s / 0.01)):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

@@ -157,7 +157,7 @@ def test_every_answer_is_documented(stage: Stage, label: str, mode: GenerationMo
             stage.real(case, data)
         token = TOKENS[data.draw(st.sampled_from([*TOKENS, "admin", "admin"]))]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = case.call(stage.site.url, headers=headers, timeout=20)
+        answer = case.call(stage.site.url, headers=headers, timeout=60)
         case.validate_response(answer, checks=checks(label, case))
         assert set(answer.headers) - ON_EVERYTHING <= documented_headers(case, answer.status_code)
 

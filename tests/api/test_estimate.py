@@ -93,7 +93,7 @@ def test_who_leaves_is_not_worked_for(site: Site, origin: Origin) -> None:
     head = f"POST {ESTIMATE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer im_admin\r\n"
     kind = "".join(f"{name}: {request.headers[name]}\r\n" for name in ("content-type", "content-length"))
     url = httpx.URL(site.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as line:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as line:
         line.sendall(f"{head}{kind}\r\n".encode() + request.read())
         eventually(lambda: sum(origin.hits[path] for path in paths) >= 4)
     with site.client() as client, contextlib.closing(client):

@@ -83,7 +83,7 @@ def test_two_keys_are_none(site: Site) -> None:
 
 def test_of_requests_at_once_one_makes_the_job(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """All have looked for the key before the first of them writes it."""
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
     accept_job = fresh.store.accept_job
 
     def accept(*arguments: Any) -> object:  # noqa: ANN401
@@ -105,14 +105,14 @@ def test_a_kill_between_accept_and_answer_is_made_good(tmp_path: Path) -> None:
     database = tmp_path / "data" / "imagemill.db"
 
     def kept() -> list[tuple[str]]:
-        with contextlib.closing(sqlite3.connect(database)) as connection:
+        with contextlib.closing(sqlite3.connect(database, 60)) as connection:
             return connection.execute("SELECT job_uid FROM request_key").fetchall()
 
     with ApplianceProcess(tmp_path / "data") as appliance, ThreadPoolExecutor(1) as threads:
         unanswered = threads.submit(appliance.post_sheet, SHEET, key="k")
         ((uid,),) = until(kept, 30, "the job is written", every_s=0.0)
         appliance.kill()
-        unanswered.exception(30)  # or an answer that was faster than the kill: it makes no difference
+        unanswered.exception(60)  # or an answer that was faster than the kill: it makes no difference
         appliance.launch()
         appliance.ready()
         again = appliance.post_sheet(SHEET, key="k")

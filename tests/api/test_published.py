@@ -138,7 +138,7 @@ def test_an_empty_file_is_an_answer(site: Site) -> None:
 def test_no_other_name_leads_anywhere(site: Site, public: httpx.Client, name: str) -> None:
     (site.folders.token).write_text("im_secret")
     url = httpx.URL(site.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as line:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as line:
         line.sendall(f"GET /images/{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while more := line.recv(65536):

@@ -84,19 +84,19 @@ def statuses(client: httpx.Client, path: str, times: int) -> list[int]:
 
 
 def test_a_token_has_its_rate(tmp_path: Path) -> None:
-    with running(tmp_path / "data", Settings(rate_limit_per_token=0.1)) as site:
+    with running(tmp_path / "data", Settings(rate_limit_per_token=0.01)) as site:
         with site.client(SUBMITTER) as client:
             assert client.get("/api/v1/jobs").status_code == 200
             refused = client.post("/api/v1/jobs", files={"file": ("a.csv", b"x" * 300_000)})
             assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
-            assert 1 <= int(refused.headers["retry-after"]) <= 10
+            assert 1 <= int(refused.headers["retry-after"]) <= 100
         with site.client(READER) as other:
             assert statuses(other, "/api/v1/jobs", 2) == [200, 429]
             assert statuses(other, "/readyz", 3) == [200] * 3
 
 
 def test_an_address_has_its_rate_and_pictures_and_health_are_not_counted(tmp_path: Path) -> None:
-    with running(tmp_path / "data", Settings(rate_limit_per_address=0.1)) as site, site.client() as client:
+    with running(tmp_path / "data", Settings(rate_limit_per_address=0.01)) as site, site.client() as client:
         assert statuses(client, "/api/v1/jobs", 1) == [200]
         refused = client.get("/docs")
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
@@ -106,7 +106,7 @@ def test_an_address_has_its_rate_and_pictures_and_health_are_not_counted(tmp_pat
 
 
 def test_guessing_is_slowed_and_costs_nobody_else(tmp_path: Path) -> None:
-    with running(tmp_path / "data", Settings(rate_limit_failures=0.1)) as site, site.client() as known:
+    with running(tmp_path / "data", Settings(rate_limit_failures=0.01)) as site, site.client() as known:
         with site.client("im_guess") as stranger:
             assert statuses(stranger, "/api/v1/jobs", 3) == [401, 429, 429]
         with site.client(None) as nobody:

@@ -139,7 +139,7 @@ def test_a_reading_that_breaks_does_not_look_whole(public: httpx.Client, elsewhe
 
 def test_a_storage_that_hangs_does_not_take_the_api_along(public: httpx.Client, elsewhere: Elsewhere) -> None:
     elsewhere.may_answer.clear()
-    lines = [socket.create_connection((public.base_url.host, public.base_url.port or 0), timeout=30) for _ in range(60)]
+    lines = [socket.create_connection((public.base_url.host, public.base_url.port or 0), timeout=60) for _ in range(60)]
     for line in lines:
         line.sendall(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert public.get("/healthz").is_success

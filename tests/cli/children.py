@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.appliance_process import environment
+from tests.appliance_process import PATIENCE_S, environment
 from tests.places import ROOT
 
 PROGRAM = (sys.executable, "-m", "imagemill")
@@ -40,7 +40,7 @@ def started(folder: Path, *arguments: str, **settings: object) -> Iterator[subpr
 
 def ended(process: subprocess.Popen[str], given: str | None = None) -> tuple[int, str, str]:
     """Wait for the end; return exit code, standard output and standard error."""
-    out, err = process.communicate(given, timeout=60)
+    out, err = process.communicate(given, timeout=PATIENCE_S)
     return process.returncode, out, err
 
 

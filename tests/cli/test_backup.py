@@ -48,9 +48,12 @@ def drawn(folder: Path, count: int) -> list[Path]:
 @pytest.mark.slow
 def test_backed_up_in_the_middle_of_a_job_it_ends_elsewhere_to_the_byte(tmp_path: Path) -> None:
     pictures = drawn(tmp_path / "pictures", PICTURES)
-    slow: dict[str, Any] = {"fetch_per_host_rate": 5, "fetch_retries": 0, "callback_secret": "whsec_hunter2"}
+    patient = {"fetch_read_timeout_s": 600, "fetch_total_timeout_s": 600}
+    slow: dict[str, Any] = {**patient, "fetch_per_host_rate": 5, "fetch_retries": 0, "callback_secret": "whsec_hunter2"}
     with Origin(tmp_path / "pictures") as origin:
-        given = sheet([f"{origin.url}/{picture.name}" for picture in pictures] + [f"{origin.url}/status/404"])
+        last = f"/silent/{pictures[-1].name}"  # it comes when the appliance is gone: so the job runs meanwhile
+        links = [*(f"/{picture.name}" for picture in pictures[:-1]), last, "/status/404"]
+        given = sheet(origin.url + link for link in links)
         with ApplianceProcess(tmp_path / "data", slow) as appliance:
             job = appliance.submit(given, keep_original="true", name="spring")
             until(lambda: appliance.job(job)["counts"]["done"] >= 10, 30, "some are done")
@@ -67,6 +70,8 @@ def test_backed_up_in_the_middle_of_a_job_it_ends_elsewhere_to_the_byte(tmp_path
             assert running["state"] == "processing", "the story wants a job that runs"
             token = (tmp_path / "data" / "token").read_text()
             appliance.kill()
+        data = pictures[-1].read_bytes()
+        origin.answers[last] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(data) + data
         for n in (0, 1):
             folder = tmp_path / f"restored{n}"
             code, out, err = imagemill(tmp_path, "restore", str(tmp_path / f"backup{n}.zip"), "--data-dir", str(folder))

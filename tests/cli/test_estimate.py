@@ -6,16 +6,12 @@ import json
 import signal
 from pathlib import Path
 
-import pytest
-
 from imagemill.cli.estimate import lines
 from imagemill.core.estimate import Estimate, Fault
 from tests.appliance_process import until
 from tests.cli.children import ended, imagemill, started
 from tests.cli.test_run import names, write_sheet
 from tests.origin import Origin
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def test_it_estimates_and_leaves_nothing(origin: Origin, tmp_path: Path) -> None:

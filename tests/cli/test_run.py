@@ -6,10 +6,8 @@ import contextlib
 import csv
 import io
 import json
-import os
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -18,11 +16,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
-from tests.appliance_process import needs_proc, session_pids, until
+from tests.appliance_process import kill_session, needs_proc, until
 from tests.cli.children import ended, imagemill, started
 from tests.origin import Origin
-
-pytestmark = pytest.mark.timeout(120)
 
 COLUMN = "Output Image Urls"
 
@@ -221,7 +217,8 @@ def test_killed_it_goes_on_where_it_was(origin: Origin, tmp_path: Path) -> None:
     write_sheet(tmp_path, [f"{origin.url}/10.jpg", f"{origin.url}/11.jpg", f"{origin.url}/silent/10"])
     with started(tmp_path, "run", "shop.csv") as process:
         until(lambda: has_done(tmp_path, 2), 30, "two images are done")
-        kill_tree(process)
+        kill_session(process.pid)
+        process.wait(60)
     assert not (tmp_path / "shop.out.csv").exists()
     wake(origin, "/silent/10", "/10.jpg")
     code, out, _ = imagemill(tmp_path, "run", "shop.csv")
@@ -236,7 +233,7 @@ def test_interrupted_while_the_sheet_comes_in_it_leaves_nothing(tmp_path: Path) 
     with started(tmp_path, "run", "-") as process:
         until(lambda: spool.is_dir() and any(spool.glob("intake-*")), 30, "the sheet is being read")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
     assert names(tmp_path) == set()
 
 
@@ -245,7 +242,7 @@ def has_done(folder: Path, count: int) -> bool:
     path = folder / "shop-images/.imagemill/imagemill.db"
     if not path.is_file():
         return False
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    with contextlib.closing(sqlite3.connect(path, 60)) as database:
         is_made = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'image'").fetchone()
         return bool(is_made) and count_done(database) >= count
 
@@ -258,13 +255,6 @@ def wake(origin: Origin, path: str, name: str) -> None:
     """Let a silent path answer from now on."""
     data = origin.file(name) or b""
     origin.answers[path] = f"HTTP/1.1 200 OK\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
-
-
-def kill_tree(process: subprocess.Popen[str]) -> None:
-    while pids := session_pids(process.pid):
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-    process.wait(10)
 
 
 def test_what_failed_is_tried_again_when_that_is_asked(origin: Origin, tmp_path: Path) -> None:

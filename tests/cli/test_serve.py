@@ -14,8 +14,6 @@ from imagemill import __version__
 from tests.cli.children import ended, imagemill, read_line, started
 from tests.ports import free_port
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_prints_address_and_token_and_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:

@@ -56,7 +56,7 @@ def test_the_second_signal_ends_at_once_with_the_shells_number(number: signal.Si
         process.send_signal(number)
         assert process.stdout.readline() == b"asked\n"
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert b"taken up again next time" in err
 
@@ -64,14 +64,14 @@ def test_the_second_signal_ends_at_once_with_the_shells_number(number: signal.Si
 def test_an_end_that_takes_too_long_is_cut_short() -> None:
     with child(STOPS_TOO_SLOWLY) as process:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_a_read_that_waits_for_ever_is_interrupted() -> None:
     with child(READS_A_PIPE) as process:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 7
+        assert process.wait(timeout=60) == 7
 
 
 def test_a_first_signal_only_asks_and_handlers_are_given_back() -> None:
@@ -79,8 +79,8 @@ def test_a_first_signal_only_asks_and_handlers_are_given_back() -> None:
     with stopping.listening() as stop:
         assert not stop.wait(0)
         threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGTERM]).start()
-        assert stop.wait(10)
-        assert stop.wait(10), "once asked, it stays so"
+        assert stop.wait(60)
+        assert stop.wait(60), "once asked, it stays so"
         assert stop.signal_number == signal.SIGTERM
         with pytest.raises(KeyboardInterrupt), stop.breaking():
             pytest.fail("nothing is begun after a signal")

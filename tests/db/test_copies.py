@@ -115,7 +115,7 @@ def test_a_copy_taken_while_others_write_is_whole(tmp_path: Path) -> None:
     ends = threading.Event()
 
     def write() -> None:
-        with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
             n = 0
             while not ends.is_set():
                 n += 1

@@ -35,7 +35,7 @@ def together(*calls: Callable[[], object]) -> list[object]:
     gate = threading.Barrier(len(calls))
 
     def begin(call: Callable[[], object]) -> object:
-        gate.wait(10)
+        gate.wait(60)
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:

@@ -115,7 +115,7 @@ def test_images_accepted_before_hosts_were_known_are_claimed_too(store: Store, s
 def test_many_images_of_a_shut_host_cost_one_step(store: Store, seeds: Seeds) -> None:
     job = seeds.job([[f"http://a/{n}.jpg"] for n in range(50_000)] + [["http://b/1.jpg"]])
     for start in (0, A, B):
-        began = time.perf_counter()
+        began = time.thread_time()
         assert store.due_images(job.id, 16, Doors({A: 5.0}, start=start)) == Due(1)
-        assert time.perf_counter() - began < 0.5
+        assert time.thread_time() - began < 0.5
     assert hosts(claim(store, job, Doors({A: 5.0}))) == {"b"}

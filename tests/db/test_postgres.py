@@ -113,7 +113,7 @@ def test_claims_pass_over_images_that_others_are_about_to_take(store: Store, see
         store._rows("SELECT n FROM image WHERE job_id = ? AND n < 5 FOR UPDATE", (job.id,))
         found: list[list[int]] = []
         thread = in_background(lambda: found.append([image.n for image in seeds.claim(job).images]))
-        thread.join(10)
+        thread.join(60)
     assert found == [[5, 6]]
 
 
@@ -136,7 +136,7 @@ def test_who_must_be_alone_waits_for_who_holds_a_job_and_keeps_others_out(store:
         until(lambda: waiting(store) == 2, 10, "the claim waits behind it")
         order.append("held")
     for thread in (first, second):
-        thread.join(10)
+        thread.join(60)
     assert order == ["held", "alone", "claim"]
 
 

@@ -71,7 +71,7 @@ def chores(spool: str) -> dict[str, Way]:
         found: list[int] = []
         worker = threading.Thread(target=found.append, args=(1,))
         worker.start()
-        worker.join(5)
+        worker.join(60)
         assert found == [1]
 
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -51,15 +52,17 @@ def kill_parent(scene: Scene) -> None:
     scene.moment()
     parent = scene.appliance.process
     parent.kill()
-    parent.wait(10)
+    parent.wait(60)
     scene.restart()
     until(lambda: not session_pids(parent.pid), 10, "the children have gone after their parent")
 
 
 def kill_child(scene: Scene) -> None:
     scene.moment()
-    children = set(scene.appliance.pids()) - {scene.appliance.process.pid}
-    os.kill(scene.dice.choice(sorted(children)), signal.SIGKILL)
+    parent = scene.appliance.process.pid
+    children = until(lambda: set(scene.appliance.pids()) - {parent}, 30, "it has children")
+    with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
+        os.kill(scene.dice.choice(sorted(children)), signal.SIGKILL)
 
 
 def kill_upload(scene: Scene) -> None:
@@ -84,7 +87,7 @@ def kill_upload(scene: Scene) -> None:
 
 def terminate(scene: Scene) -> None:
     scene.moment()
-    assert scene.appliance.stop() == 0
+    assert scene.appliance.stop() in {0, 143}  # 143: its own patience has ended, on a busy machine
     scene.appliance.all_gone()
     scene.restart()
 
@@ -94,7 +97,7 @@ def terminate_twice(scene: Scene) -> None:
     scene.appliance.terminate()
     scene.rest(scene.dice.uniform(0, 0.3))
     scene.appliance.terminate()
-    scene.appliance.process.wait(10)
+    scene.appliance.process.wait(60)
     scene.appliance.all_gone()
     scene.restart()
 
@@ -105,7 +108,8 @@ def power_cut(scene: Scene) -> None:
     assert scene.disk is not None
     session = scene.appliance.process.pid
     for pid in session_pids(session):
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     scene.disk.cut()
     scene.appliance.kill()
     scene.disk.power_up()
@@ -129,7 +133,7 @@ def lock_database(scene: Scene) -> None:
             scene.rest(scene.dice.uniform(1, 4))
         return
     name = scene.dice.choice(("imagemill.db", "imagemill.db", "queue.db"))
-    with closing(sqlite3.connect(scene.appliance.data_dir / name, isolation_level=None, timeout=30)) as database:
+    with closing(sqlite3.connect(scene.appliance.data_dir / name, isolation_level=None, timeout=60)) as database:
         database.execute("BEGIN EXCLUSIVE")
         scene.rest(scene.dice.uniform(2, 6))
         database.execute("ROLLBACK")

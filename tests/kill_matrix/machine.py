@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Self
 
+from tests.appliance_process import until
 from tests.s3_server import needs_s3
 
 _SBIN: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
@@ -52,7 +54,10 @@ class Disk:
         self._file.unlink()
 
     def _mount(self) -> None:
-        _run("mount", "-o", f"loop,{self._options}", str(self._file), str(self.folder))
+        _run("mount", *self._how())
+
+    def _how(self) -> tuple[str, ...]:
+        return "-o", f"loop,{self._options}", str(self._file), str(self.folder)
 
     def cut(self) -> None:
         """Nothing more reaches the device."""
@@ -63,9 +68,12 @@ class Disk:
             os.close(descriptor)
 
     def power_up(self) -> None:
-        """Mount what is on the device. Nobody may have a file open."""
-        _run("umount", str(self.folder))
-        self._mount()
+        """Mount what is on the device. Nobody may have a file open.
+
+        A process that was killed may close its last file, and the kernel let go of the device, a moment later.
+        """
+        until(lambda: _has_run("umount", str(self.folder)), 60, "nobody has a file open")
+        until(lambda: _has_run("mount", *self._how()), 60, "the device is free")
 
     def fill(self, left_bytes: int) -> None:
         """Leave about so many bytes: others write too, and a file in many pieces needs blocks to say where they are."""
@@ -147,6 +155,13 @@ def no_s3() -> str:
     """Say why there can be no S3 server here; empty where there can."""
     condition, reason = needs_s3.args[0], needs_s3.kwargs["reason"]
     return str(reason) if condition else ""
+
+
+def _has_run(name: str, *arguments: str) -> bool:
+    with contextlib.suppress(subprocess.CalledProcessError):
+        _run(name, *arguments)
+        return True
+    return False
 
 
 def _run(name: str, *arguments: str) -> None:

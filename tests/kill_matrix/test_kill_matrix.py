@@ -17,7 +17,7 @@ from tests.kill_matrix.stage import Scene, Stage
 from tests.origin_nginx import needs_nginx
 from tests.places import needs_shared
 
-pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
 SHORT = [name for name, fault in FAULTS.items() if not fault.is_long]
 TURNS = [(n, SHORT[n % len(SHORT)]) for n in range(20)]

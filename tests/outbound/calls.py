@@ -9,7 +9,7 @@ from imagemill.core.errors import ImageError
 from imagemill.outbound import Client, Limits
 
 LOCAL = Policy(allow=("127.0.0.1",))
-LIMITS = Limits(connect_timeout_s=2, read_timeout_s=2, total_timeout_s=5, max_bytes=1 << 20, max_redirects=5)
+LIMITS = Limits(connect_timeout_s=20, read_timeout_s=20, total_timeout_s=60, max_bytes=1 << 20, max_redirects=5)
 PICTURE = bytes(range(256)) * 80
 
 

@@ -37,7 +37,7 @@ class Nameserver:
     def __exit__(self, *_: object) -> None:
         with socket.socket(type=socket.SOCK_DGRAM) as last:
             last.sendto(b"", self._address)
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
 
     def resolve(self, host: str, port: int) -> list[str]:
@@ -50,7 +50,7 @@ class Nameserver:
         labels = b"".join(bytes([len(label)]) + label for label in host.encode("ascii").split(b"."))
         question = _HEAD.pack(number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", kind, 1)
         with socket.socket(type=socket.SOCK_DGRAM) as asking:
-            asking.settimeout(5)
+            asking.settimeout(60)
             asking.sendto(question, self._address)
             answer = asking.recv(4096)
         got, flags, _, count, _, _ = _HEAD.unpack_from(answer)

@@ -161,7 +161,7 @@ def test_dns_that_changes_between_check_and_connection(after: list[str], origin:
 def test_a_callback_is_checked_when_accepted_and_again_at_each_connection(origin: Origin) -> None:
     """First a good address, as long as the job is accepted; then, when it ends, the inside."""
     with Nameserver(zone(hook=[["127.0.0.1"], ["127.0.0.2"]])) as server:
-        caller = Caller(CallbackSettings(allow=("127.0.0.1",), timeout_s=1), "imagemill", resolve=server.resolve)
+        caller = Caller(CallbackSettings(allow=("127.0.0.1",), timeout_s=20), "imagemill", resolve=server.resolve)
         url = f"http://hook.example:{origin.port}/status/200"
         caller.check(url)
         assert caller.post(url, None, "msg_1", b"{}", NOW).status == 200

@@ -88,13 +88,13 @@ def test_ipv6_is_named_in_brackets(folder: Path, clients: list[Client]) -> None:
         with sock:
             assert f"\r\nHost: [::1]:{port}\r\n".encode() in sock.recv(4096)
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-            assert asked.result(10) == b"ok"
+            assert asked.result(60) == b"ok"
 
 
 def test_the_transport_is_one_of_httpx(origin: Origin) -> None:
     transport = Transport(Guard(LOCAL), tls=ssl.create_default_context())
     request = httpx.Request("GET", f"{origin.url}/a.jpg")
-    request.extensions["timeout"] = {"connect": 2.0, "read": 2.0, "deadline": 1e12}
+    request.extensions["timeout"] = {"connect": 20.0, "read": 20.0, "deadline": 1e12}
     response = transport.handle_request(request)
     assert response.read() == PICTURE
     response.close()
@@ -167,7 +167,7 @@ def test_a_server_without_tls_is_told_so(clients: list[Client]) -> None:
         sock, _ = listener.accept()
         with sock:
             sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            assert failed.result(10).image_code is ImageCode.TLS_FAILED
+            assert failed.result(60).image_code is ImageCode.TLS_FAILED
 
 
 def test_tls_through_a_proxy_is_with_the_host(folder: Path, certificate: Path, clients: list[Client]) -> None:

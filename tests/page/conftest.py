@@ -32,7 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 WIDTH, HEIGHT = 1440, 900
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 PHOTOS = 6
 OURS = ("data:", "blob:", "about:")
 

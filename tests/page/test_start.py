@@ -209,7 +209,7 @@ def every_place_taken(appliance: ApplianceProcess) -> Iterator[None]:
     kind = "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9999\r\n\r\n--b\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(8):
-            line = stack.enter_context(socket.create_connection(("127.0.0.1", appliance.port), timeout=5))
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", appliance.port), timeout=60))
             line.sendall((head + kind).encode())
         until(lambda: "max_uploads" in appliance.get("/readyz").text, 10, "every place is taken")
         yield

@@ -71,7 +71,7 @@ def holder(path: Path) -> Holder:
 
 
 def leave(process: Holder) -> None:
-    process.communicate("", timeout=30)
+    process.communicate("", timeout=60)
 
 
 @pytest.mark.parametrize("end", [leave, Holder.kill], ids=["leaves", "is killed"])

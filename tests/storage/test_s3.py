@@ -183,7 +183,7 @@ def test_a_server_that_hangs_is_waited_for_so_long(s3: S3Server, bucket: str) ->
             with pytest.raises(StorageError, match="does not answer") as caught:
                 call()
             assert caught.value.is_busy
-        assert 1.5 <= time.monotonic() - began_s < 20
+        assert 1.5 <= time.monotonic() - began_s < 60
 
 
 @pytest.mark.parametrize("size", [100_000, 2 * PART_BYTES + 5])
@@ -216,12 +216,12 @@ def test_a_line_that_is_cut_while_it_is_read_is_an_error(s3: S3Server, bucket: s
 
 def test_a_reader_may_take_his_time(s3: S3Server, bucket: str) -> None:
     """The limit is between bytes: a client of ours that is slow must not be cut off for it."""
-    storage = S3Storage(s3.section(bucket, timeout_s=0.3))
-    storage.put(NAME, bytes(1_500_000))
+    storage = S3Storage(s3.section(bucket, timeout_s=2.0))
+    S3Storage(s3.section(bucket)).put(NAME, bytes(1_500_000))
     total = 0
-    for chunk in storage.open(NAME).chunks:
+    for number, chunk in enumerate(storage.open(NAME).chunks):
         total += len(chunk)
-        time.sleep(0.4)
+        time.sleep(2.5 if number < 2 else 0)
     assert total == 1_500_000
 
 
@@ -251,12 +251,12 @@ def test_what_is_cheaper_is_done(s3: S3Server, bucket: str) -> None:
 
 
 def test_many_are_asked_for_at_a_time(s3: S3Server, bucket: str) -> None:
-    with TcpProxy(s3.port, delay_s=0.05) as proxy:
+    with TcpProxy(s3.port, delay_s=0.2) as proxy:
         storage = S3Storage(s3.section(bucket, endpoint=proxy.url))
         names = [f"{n:040x}.jpg" for n in range(64)]
         began_s = time.monotonic()
         assert storage.missing(names) == names
-        assert time.monotonic() - began_s < 64 * 0.05
+        assert time.monotonic() - began_s < 64 * 0.2
 
 
 def test_obstore_is_loaded_for_s3_alone() -> None:

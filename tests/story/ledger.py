@@ -102,7 +102,7 @@ def assert_pictures(outputs: Mapping[str, str], sources: Path) -> None:
 
 def _difference(url: str, output: str, sources: Path) -> str:
     original = sources / url.partition("?")[0].rpartition("/")[2]
-    made = _opened(urllib.request.urlopen(output, timeout=30).read())
+    made = _opened(urllib.request.urlopen(output, timeout=60).read())
     given = _opened(original.read_bytes())
     if made[0] != given[0]:
         return f"{output}: {made[0]} of {url}: {given[0]}"

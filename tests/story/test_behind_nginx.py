@@ -53,7 +53,7 @@ def proxy(folder: Path, upstream: int) -> Iterator[int]:
         yield port
     finally:
         nginx.send_signal(signal.SIGQUIT)
-        nginx.wait(20)
+        nginx.wait(60)
 
 
 @contextmanager

@@ -22,7 +22,6 @@ pytestmark = [
     needs_nginx,
     needs_proc,
     pytest.mark.slow,
-    pytest.mark.timeout(180),
     pytest.mark.skipif(not FROZEN.exists(), reason="`make binary` has not been run"),
 ]
 

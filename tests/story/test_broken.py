@@ -17,7 +17,7 @@ from tests.ports import free_port
 from tests.story.conftest import IMPATIENT, Shop
 from tests.story.ledger import SHOP, mapping, names, pairs
 
-pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
 WAYS = {
     "missing": "http_status",

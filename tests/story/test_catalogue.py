@@ -13,7 +13,7 @@ from tests.places import needs_shared
 from tests.story.conftest import Shop
 from tests.story.ledger import CELLS, DISTINCT, SHOP, assert_pictures, mapping, pairs, shop_sheet
 
-pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
 
 def each_once(fetches: Counter[str]) -> bool:

@@ -39,7 +39,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliancePro
 def asking(appliance: ApplianceProcess, profile: str) -> httpx.Client:
     """A client that knows a base URL, with the token in it, and nothing else of us."""
     token = (appliance.data_dir / "token").read_text().strip()
-    return httpx.Client(base_url=f"{appliance.url}/compat/{profile}", auth=("any", token), trust_env=False, timeout=20)
+    return httpx.Client(base_url=f"{appliance.url}/compat/{profile}", auth=("any", token), trust_env=False, timeout=60)
 
 
 def sheet_of(origin: Nginx) -> dict[str, tuple[str, bytes]]:
@@ -56,8 +56,8 @@ def test_bip_is_told_across_a_kill(tmp_path: Path, origin: Nginx) -> None:
         answer = client.post("/jobs", files=sheet_of(origin), data={"webhook": receiver.url})
         job = answer.json()["job_id"]
         until(lambda: own.job(job)["callback"]["attempts"] == 1, 30, "the first attempt is recorded")
-        own.kill()
         receiver.status = 204
+        own.kill()
         own.launch()
         own.ready()
         until(lambda: own.job(job)["callback"]["state"] == "delivered", 30, "the callback is delivered")

@@ -18,12 +18,12 @@ from tests.story.ledger import PRODUCTS, sheet
 
 pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
-LARGE = 250_000
+LARGE = 100_000
 """A million takes a minute only to be written, and the small job sees no more of it than the window."""
 SMALL = 10
-TIMES = 5
-FLOOR_S = 1.0
-"""Alone, ten images take some hundredths of a second: below this a loaded machine measures itself."""
+MANY = 5_000
+"""So many of others are done, at most, while what must not wait for them is: whoever waited would see all of them
+done, or thirty for each of his own. Counts, unlike times, say the same on a machine that others use too."""
 
 DEAD = 5_000
 HEALTHY = 400
@@ -35,23 +35,27 @@ def product_urls(base: str, count: int, tag: str) -> list[str]:
     return [f"{base}/{pictures[n % len(pictures)].name}?{tag}={n}" for n in range(count)]
 
 
-def seconds_for(appliance: ApplianceProcess, urls: list[str], deadline_s: float, **fields: str) -> float:
-    """Submit these, wait for the end, and return how long that took."""
-    began = time.monotonic()
-    assert appliance.finished(appliance.submit(sheet(urls), **fields), deadline_s, every_s=0.02)["state"] == "completed"
-    return time.monotonic() - began
+def completed(appliance: ApplianceProcess, urls: list[str]) -> None:
+    """Submit these, and wait for the end."""
+    assert appliance.finished(appliance.submit(sheet(urls)), 60, every_s=0.02)["state"] == "completed"
 
 
-@pytest.mark.timeout(400)
-def test_ten_images_beside_many_take_hardly_longer_than_alone(tmp_path: Path) -> None:
+def done(appliance: ApplianceProcess) -> int:
+    """Return how many places all jobs have done."""
+    return sum(job["counts"]["done"] for job in appliance.ask("/jobs", limit=500)["jobs"])
+
+
+def test_ten_images_beside_many_do_not_wait_for_them(tmp_path: Path) -> None:
     with Nginx(PRODUCTS) as origin, ApplianceProcess(tmp_path / "data") as appliance:
-        seconds_for(appliance, product_urls(origin.url, SMALL, "warm"), 30)
-        alone = [seconds_for(appliance, product_urls(origin.url, SMALL, f"alone{n}"), 30) for n in range(3)]
         large = appliance.submit(sheet(product_urls(origin.url, LARGE, "large")))
         until(lambda: appliance.job(large)["counts"]["done"], 60, "the large job has begun")
-        beside = [seconds_for(appliance, product_urls(origin.url, SMALL, f"beside{n}"), 60) for n in range(3)]
-        print(f"ten images alone: {sorted(alone)}, beside {LARGE:,}: {sorted(beside)} s")
-        assert sorted(beside)[1] <= TIMES * max(sorted(alone)[1], FLOOR_S)
+        beside = []
+        for turn in range(3):
+            before = done(appliance)
+            completed(appliance, product_urls(origin.url, SMALL, f"beside{turn}"))
+            beside.append(done(appliance) - before - SMALL)
+        print(f"done of {LARGE:,} while ten others were: {beside}")
+        assert sorted(beside)[1] <= MANY
         counts = appliance.job(large)["counts"]
         assert counts["done"] < LARGE // 2
         until(lambda: appliance.job(large)["counts"]["done"] > counts["done"], 20, "the large job goes on", 1)
@@ -79,7 +83,6 @@ def closed_door() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.mark.timeout(300)
 def test_dead_hosts_hold_up_nobody_else_and_are_given_up(tmp_path: Path) -> None:
     patient = {"fetch_host_pause_s": 0.5, "fetch_retries": 1, "fetch_read_timeout_s": 6, "fetch_connect_timeout_s": 6}
     with (
@@ -88,16 +91,15 @@ def test_dead_hosts_hold_up_nobody_else_and_are_given_up(tmp_path: Path) -> None
         closed_door() as door,
         ApplianceProcess(tmp_path / "data", patient) as appliance,
     ):
-        alone = seconds_for(appliance, product_urls(origin.url, HEALTHY, "alone"), 60)
         healthy = product_urls(origin.url, HEALTHY, "mixed")
         dead = [f"{base}/{n}.jpg" for n in range(DEAD) for base in (hole, door)]
         began = time.monotonic()
         mixed = appliance.submit(sheet([*dead, *healthy]))
-        other = seconds_for(appliance, product_urls(origin.url, HEALTHY, "other"), 60)
+        completed(appliance, product_urls(origin.url, HEALTHY, "other"))
         until(lambda: appliance.job(mixed)["counts"]["done"] == HEALTHY, 60, "the healthy ones are done")
-        same = time.monotonic() - began
-        print(f"{HEALTHY} images alone {alone:.2f} s, in another job {other:.2f} s, in the same job {same:.2f} s")
-        assert max(other, same / 2) <= TIMES * max(alone, FLOOR_S)
+        took = time.monotonic() - began
+        print(f"{HEALTHY} images in another job and in the same one: {took:.2f} s")
+        assert took < 300  # all the dead, waited for at 16 a host, take an hour
         ended = appliance.finished(mixed, 100, every_s=0.5)
         assert (ended["state"], ended["counts"]["failed"]) == ("partial", 2 * DEAD)
         (image,) = appliance.ask(f"/jobs/{mixed}/images", state="failed", limit=1)["images"]
@@ -108,29 +110,31 @@ def test_dead_hosts_hold_up_nobody_else_and_are_given_up(tmp_path: Path) -> None
 
 def test_an_urgent_job_goes_first(tmp_path: Path) -> None:
     with Nginx(PRODUCTS) as origin, ApplianceProcess(tmp_path / "data") as appliance:
-        alone = seconds_for(appliance, product_urls(origin.url, HEALTHY, "alone"), 60)
         for job in range(30):
             appliance.submit(sheet(product_urls(origin.url, 3 * HEALTHY, f"job{job}-")))
-        urgent = seconds_for(appliance, product_urls(origin.url, HEALTHY, "urgent"), 60, priority="10")
-        print(f"{HEALTHY} urgent images alone {alone:.2f} s, beside thirty jobs {urgent:.2f} s")
-        assert urgent <= TIMES * max(alone, FLOOR_S)
+        urgent = appliance.submit(sheet(product_urls(origin.url, HEALTHY, "urgent")), priority="10")
+        before = done(appliance)
+        assert appliance.finished(urgent, 60, every_s=0.02)["state"] == "completed"
+        others = done(appliance) - before - HEALTHY
+        print(f"done of thirty jobs while {HEALTHY} urgent images were: {others}")
+        assert others <= MANY
 
 
 def test_an_owner_of_many_jobs_leaves_half_to_another(tmp_path: Path) -> None:
     with Nginx(PRODUCTS) as origin, ApplianceProcess(tmp_path / "data") as appliance:
-        alone = seconds_for(appliance, product_urls(origin.url, HEALTHY, "alone"), 60)
-        many = [appliance.submit(sheet(product_urls(origin.url, 5 * HEALTHY, f"job{job}-"))) for job in range(40)]
+        many = [appliance.submit(sheet(product_urls(origin.url, 3 * HEALTHY, f"job{job}-"))) for job in range(40)]
         told = appliance.post("/tokens", name="another").raise_for_status().json()
-        began = time.monotonic()
         answer = httpx.post(
             f"{appliance.url}/api/v1/jobs",
             files={"file": ("sheet.csv", sheet(product_urls(origin.url, HEALTHY, "one")), "text/csv")},
             headers={"Authorization": f"Bearer {told['token']}"},
             trust_env=False,
+            timeout=60,
         )
-        job = appliance.finished(answer.raise_for_status().json()["id"], 60, every_s=0.05)
-        took = time.monotonic() - began
-        print(f"{HEALTHY} images of one owner alone {alone:.2f} s, beside another's forty jobs {took:.2f} s")
+        before = done(appliance)
+        job = appliance.finished(answer.raise_for_status().json()["id"], 60, every_s=0.02)
+        others = done(appliance) - before - HEALTHY
+        print(f"done of another's forty jobs while {HEALTHY} images of one owner were: {others}")
         assert (job["owner"], job["state"]) == ("another", "completed")
-        assert took <= TIMES * max(alone, FLOOR_S)
+        assert others <= MANY
         assert any(appliance.job(job_id)["state"] == "processing" for job_id in many)

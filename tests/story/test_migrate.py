@@ -28,7 +28,6 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.timeout(180)
 def test_all_that_one_machine_has_goes_on_elsewhere(postgres: PostgresServer, s3: S3Server, tmp_path: Path) -> None:
     bucket, url = s3.make_bucket(), postgres.make_database()
     elsewhere: dict[str, Any] = {"database_url": url, **s3.settings(bucket)}

@@ -19,14 +19,14 @@ from imagemill.core import keys
 from imagemill.db import Store, open_database
 from imagemill.pipeline import Sweep
 from imagemill.settings import Settings
-from tests.appliance_process import ApplianceProcess, needs_proc, until
+from tests.appliance_process import PATIENCE_S, ApplianceProcess, needs_proc, until
 from tests.origin_nginx import Nginx, needs_nginx
 from tests.pipeline.seams import Mill
 from tests.places import needs_shared
 from tests.seeds import Clock
 from tests.story.ledger import PRODUCTS, sheet
 
-pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [needs_shared, needs_nginx, needs_proc, pytest.mark.slow]
 
 VERBS = ("cancel", "pause", "resume", "retry", "retry", "resume", "delete", "submit", "submit")
 ROUNDS = 60
@@ -51,9 +51,7 @@ class Crowd:
         with httpx.Client(base_url=f"{self.appliance.url}/api/v1", trust_env=False, timeout=60) as client:
             client.headers["Authorization"] = f"Bearer {(self.appliance.data_dir / 'token').read_text().strip()}"
             for _ in range(ROUNDS):
-                try:
-                    self._move(client, dice)
-                except httpx.TransportError:  # the power is off
+                while not self._has_moved(client, dice):  # the power is off
                     threading.Event().wait(0.2)
 
     def submit(self, client: httpx.Client, dice: random.Random) -> httpx.Response:
@@ -64,6 +62,13 @@ class Crowd:
             with self._lock:
                 self._jobs.append(answer.json()["id"])
         return answer
+
+    def _has_moved(self, client: httpx.Client, dice: random.Random) -> bool:
+        try:
+            self._move(client, dice)
+        except httpx.TransportError:
+            return False
+        return True
 
     def _move(self, client: httpx.Client, dice: random.Random) -> None:
         with self._lock:
@@ -92,7 +97,7 @@ def test_a_crowd_of_verbs_and_two_kills_leave_the_ledger_exact(tmp_path: Path) -
                 appliance.launch()
                 appliance.ready()
             for moved in moving:
-                moved.result(120)
+                moved.result(PATIENCE_S)
         assert crowd.answers == []
         left = [job["id"] for job in appliance.ask("/jobs", limit=500)["jobs"]]
         for job in left:
@@ -103,7 +108,7 @@ def test_a_crowd_of_verbs_and_two_kills_leave_the_ledger_exact(tmp_path: Path) -
 
 def _jobs(appliance: ApplianceProcess) -> int:
     """How many jobs there have been so far."""
-    with closing(sqlite3.connect(appliance.data_dir / "imagemill.db")) as database:
+    with closing(sqlite3.connect(appliance.data_dir / "imagemill.db", 60)) as database:
         return int(database.execute("SELECT coalesce(max(id), 0) FROM job").fetchone()[0])
 
 

@@ -9,12 +9,14 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.appliance_process import PATIENCE_S
 from tests.places import ROOT
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PORTS = {"8750": "18750", "9000": "19000"}
+PORTS = {written: str(free_port()) for written in ("8750", "9000")}
 
 
 def tour() -> str:
@@ -39,7 +41,7 @@ def test_the_tour_does_what_it_says(tmp_path: Path) -> None:
         start_new_session=True,
     )
     try:
-        assert shell.wait(60) == 0
+        assert shell.wait(PATIENCE_S) == 0
     finally:
         os.killpg(shell.pid, signal.SIGTERM)
     with (tmp_path / "tour" / "output.csv").open(newline="") as file:

@@ -17,7 +17,7 @@ from tests.appliance_process import SOURCE, kill_session, session_pids, until
 from tests.origin import Origin
 from tests.tray.desktop import PANEL, Desktop
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Mill:
@@ -59,7 +59,7 @@ class Mill:
         token = Folders(self.desktop.data_dir).token.read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self.appliance.address}/api/v1{path}"
-        answer = httpx.request(method, url, headers=headers, trust_env=False, timeout=30, **how)  # type: ignore[arg-type]
+        answer = httpx.request(method, url, headers=headers, trust_env=False, timeout=60, **how)  # type: ignore[arg-type]
         return answer.raise_for_status()
 
     def submit(self, name: str, links: list[str]) -> str:

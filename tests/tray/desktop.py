@@ -5,6 +5,7 @@ Its menu is read and chosen from over D-Bus as a panel does it, or with the mous
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -62,6 +63,7 @@ show_indicators = no
 font = Sans 10
 frame_color = "#888888"
 [urgency_normal]
+timeout = 0
 background = "#ffffff"
 foreground = "#222222"
 """
@@ -122,7 +124,7 @@ class Desktop:
     def end_panel(self) -> None:
         """End the panel, as a crash does."""
         self._shown.kill()
-        self._shown.wait(10)
+        self._shown.wait(60)
         until(lambda: not self.is_owned(WATCHER), 10, "the panel's names are free")
 
     def _furnish(self) -> None:
@@ -148,7 +150,7 @@ class Desktop:
                 pass_fds=pass_fds,
                 start_new_session=True,
             )
-        stack.callback(process.wait, 10)
+        stack.callback(process.wait, 60)
         stack.callback(process.kill)
         return process
 
@@ -165,7 +167,7 @@ class Desktop:
 
     def call(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: object) -> Any:  # noqa: ANN401
         message = new_method_call(DBusAddress(path, name, interface), member, signature or None, body)
-        reply = self._bus.send_and_get_reply(message, timeout=10)
+        reply = self._bus.send_and_get_reply(message, timeout=60)
         if reply.header.message_type is MessageType.error:
             raise DBusErrorResponse(reply)
         return reply.body
@@ -177,7 +179,9 @@ class Desktop:
 
     def has_host(self) -> bool:
         """Say whether a panel shows items."""
-        return self.is_owned(WATCHER) and bool(self.watcher("IsStatusNotifierHostRegistered"))
+        with contextlib.suppress(DBusErrorResponse):  # who has the name already, but nothing behind it yet
+            return self.is_owned(WATCHER) and bool(self.watcher("IsStatusNotifierHostRegistered"))
+        return False
 
     def watcher(self, name: str) -> Any:  # noqa: ANN401
         return self.value(WATCHER, "/StatusNotifierWatcher", WATCHER, name)
@@ -193,8 +197,10 @@ class Desktop:
 
     @property
     def title(self) -> str:
-        """What our item says when the mouse is over it."""
-        return str(self.value(self.items[0], f"/{ITEM.rpartition('.')[2]}", ITEM, "Title"))
+        """What our item says when the mouse is over it; nothing while there is none, or it is going."""
+        with contextlib.suppress(IndexError, DBusErrorResponse):
+            return str(self.value(self.items[0], f"/{ITEM.rpartition('.')[2]}", ITEM, "Title"))
+        return ""
 
     def menu(self, item: str = "") -> list[Line]:
         """Return our item's menu, by default of the one that the panel shows."""
@@ -226,7 +232,7 @@ class Desktop:
 
     def run(self, *command: str | Path) -> str:
         """Run a program to its end; return what it printed."""
-        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=True)
         return done.stdout
 
     def browsed(self) -> list[str]:

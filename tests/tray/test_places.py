@@ -16,7 +16,7 @@ from tests.appliance_process import FROZEN, SOURCE, kill_session, needs_proc, se
 from tests.tray.conftest import WAIT_S, Mill
 from tests.tray.desktop import OLD_PANEL, Desktop, needs_desktop, shows
 
-pytestmark = [needs_desktop, needs_proc, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [needs_desktop, needs_proc, pytest.mark.slow]
 
 needs_frozen = pytest.mark.skipif(not FROZEN.exists(), reason="`make binary` has not been run")
 GREEN = "#0f5c5c"

@@ -18,7 +18,7 @@ from tests.origin import Origin
 from tests.tray.conftest import WAIT_S, Mill
 from tests.tray.desktop import needs_desktop, shows
 
-pytestmark = [needs_desktop, needs_proc, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [needs_desktop, needs_proc, pytest.mark.slow]
 
 ICON = (25, 18)
 YELLOW, GREEN, GREY, RED = "#ffd166", "#0f5c5c", "#5c6b6b", "#d62839"
@@ -54,7 +54,7 @@ def test_the_mouse_pauses_it(mill: Mill, spring: str) -> None:
     """By the panel's own menu: the right button, then Open, Add, the job, Pause."""
     mill.desktop.click(*ICON, button=3)
     until(lambda: len(mill.desktop.windows()) > 1, WAIT_S, "the menu is open")
-    mill.desktop.picture("menu")
+    until(lambda: mill.desktop.picture("menu") == mill.desktop.picture("menu"), WAIT_S, "all of it is drawn")
     mill.desktop.run("xdotool", "key", *["Down"] * 4, "Return")
     mill.says("paused")
     assert mill.ask("GET", "/system").json()["paused_at"]
@@ -101,7 +101,7 @@ def test_it_starts_at_login_when_that_is_asked_for(mill: Mill) -> None:
 
 
 def test_a_second_one_opens_the_page_and_is_done(mill: Mill) -> None:
-    subprocess.run([SOURCE], env=mill.desktop.environ, timeout=30, check=True)
+    subprocess.run([SOURCE], env=mill.desktop.environ, timeout=60, check=True)
     assert "/sign-in?code=" in mill.opened(4)
     assert len(mill.desktop.items) == 1
 

@@ -60,7 +60,7 @@ def item_shown(bare: Desktop) -> Iterator[Shown]:
     thread.start()
     until(lambda: bare.is_owned(item.name), 10, "the item has its name")
     with ExitStack() as stack:
-        stack.callback(thread.join, 10)
+        stack.callback(thread.join, 60)
         stack.callback(item.leave)
         yield Shown(item, asked, lambda: bare.menu(item.name), lambda label: bare.choose(label, item.name))
     assert not thread.is_alive()
