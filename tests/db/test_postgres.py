@@ -94,7 +94,8 @@ def test_many_threads_share_few_connections(postgres: PostgresServer, tmp_path: 
     server = open_database(url, 2)
     store = Store(server, Clock())
     job = Seeds(store, tmp_path, Clock()).images(40)
-    used = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{url.rpartition('/')[2]}'"
+    ours = f"datname = '{url.rpartition('/')[2]}' AND backend_type = 'client backend'"
+    used = f"SELECT count(*) FROM pg_stat_activity WHERE {ours}"
 
     def work() -> int:
         while claim := store.claim_images(job.id, most=2, shares=1, token=threading.current_thread().name, lease_s=9):

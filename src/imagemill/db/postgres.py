@@ -229,17 +229,19 @@ class _Clock:
 
     def __init__(self, ask: Callable[[], float]) -> None:
         self._ask = ask
-        self._ahead_s, self._asked_s = 0.0, float("-inf")
+        self._known = (0.0, float("-inf"))
 
     def now(self) -> float:
         """Return it, to some milliseconds."""
         here_s = _steady_s()
-        if here_s - self._asked_s > _LOOK_S:
+        ahead_s, asked_s = self._known
+        if here_s - asked_s > _LOOK_S:
             there = self._ask()
-            self._asked_s = _steady_s()
-            self._ahead_s = there - (here_s + self._asked_s) / 2
-            here_s = self._asked_s
-        return here_s + self._ahead_s
+            asked_s = _steady_s()
+            ahead_s = there - (here_s + asked_s) / 2
+            self._known = (ahead_s, asked_s)  # together: between the two, another thread would be told of 1970
+            here_s = asked_s
+        return here_s + ahead_s
 
 
 def _steady_s() -> float:
