@@ -91,10 +91,9 @@ def _frozen(pool: Pool) -> int:
 def _freeze(pool: Pool, future: Future[Any]) -> None:
     """Stop every child that gets deep into the slow image until `future` is done: it overruns on a fast machine too."""
     while not future.done():
-        for pid in pool.pids():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if _is_deep(pid):
-                    os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # of one that has just been killed
+            for pid in filter(_is_deep, pool.pids()):
+                os.kill(pid, signal.SIGSTOP)
         threading.Event().wait(0.01)
 
 
