@@ -19,7 +19,7 @@ from imagemill.cli import VERBS, console, main, recipe_flags
 from imagemill.cli.paths import places_of
 from imagemill.cli.run import settings_of, trouble
 from imagemill.cli.serve import is_journal
-from imagemill.core.errors import NotFoundError, RequestError, SettingError, StartError
+from imagemill.core.errors import NotFoundError, RequestError, SettingError, StartError, UnfitError
 from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.settings import CallbackSettings, ImageSettings, Settings
 
@@ -88,6 +88,7 @@ def test_the_program_ends_with_the_verbs_exit_code(program: list[str]) -> None:
     [
         (NotFoundError("no such job"), 1, "Error: no such job\n"),
         (StartError("port taken"), 1, "Error: port taken\n"),
+        (UnfitError("a newer database"), 2, "Error: a newer database\n"),
         (SettingError("setting port"), 2, "Error: setting port\n"),
         (RequestError("wrong fields", [("quality", "1 to 100")]), 2, "Error: wrong fields\n  quality: 1 to 100\n"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "Error: Permission denied: /x\n"),

@@ -37,6 +37,7 @@ from imagemill.core.errors import (
     TooLargeError,
     TooManyRequestsError,
     UnauthorizedError,
+    UnfitError,
     UnreadableError,
 )
 from imagemill.core.sheet import Fault, FaultWord, SheetError
@@ -78,6 +79,7 @@ TABLE: Final[dict[type[ImagemillError], Kind]] = {
     ImageError: _INTERNAL,
     SettingError: _INTERNAL,
     StartError: _INTERNAL,
+    UnfitError: _INTERNAL,
     BackupError: _INTERNAL,
     RemoteError: _INTERNAL,
     ImagemillError: _INTERNAL,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import StartError, UnfitError
 from imagemill.storage import LocalStorage, storage_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_worker(settings: Settings) -> None:
-    """Refuse to be a worker without what it shares with servers (StartError)."""
+    """Refuse to be a worker without what it shares with servers (UnfitError)."""
     needed = {
         "database.url": settings.database.url,
         "queue.url": settings.queue.url,
@@ -27,7 +27,7 @@ def check_worker(settings: Settings) -> None:
     missing = [name for name, value in needed.items() if value is None]
     if missing:
         message = f"a worker shares these with its servers: set {', '.join(missing)} as they have it"
-        raise StartError(message)
+        raise UnfitError(message)
 
 
 def check_storage(section: StorageSettings, others: Sequence[str]) -> None:

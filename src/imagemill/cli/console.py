@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from imagemill.core.errors import ImagemillError, RequestError, SettingError
+from imagemill.core.errors import ImagemillError, RequestError, SettingError, UnfitError
 
 if TYPE_CHECKING:
     from imagemill.settings import Loaded, Settings
@@ -99,7 +99,7 @@ def exit_code(verb: Callable[[], object], session: Session) -> int:
 def _tell(error: Exception) -> int:
     if isinstance(error, ImagemillError):
         complain("\n".join([error.detail, *_field_lines(error)]))
-        return ExitCode.WRONG_USE if isinstance(error, SettingError | RequestError) else ExitCode.FAILED
+        return ExitCode.WRONG_USE if isinstance(error, SettingError | RequestError | UnfitError) else ExitCode.FAILED
     if isinstance(error, OSError) and error.strerror:
         complain(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
     else:

@@ -88,6 +88,12 @@ class StartError(ImagemillError):
     code = "cannot_start"
 
 
+class UnfitError(StartError):
+    """It cannot start, and starting again will not help: settings, database and program do not fit together."""
+
+    code = "unfit"
+
+
 class BackupError(ImagemillError):
     """A backup cannot be made, or not be trusted, or not be restored there."""
 

@@ -10,7 +10,7 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import StartError, UnfitError
 from imagemill.db.migrations import STEPS
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def schema_of(path: Path) -> int:
 
 
 def prepare_upgrade(path: Path, newest: int = len(STEPS)) -> None:
-    """Copy a database whose schema will change, and refuse one that is newer than this program (StartError)."""
+    """Copy a database whose schema will change, and refuse one that is newer than this program (UnfitError)."""
     with _legible(path):
         schema = schema_of(path)
     if schema > newest:
-        raise StartError(_refusal(path, schema, newest))
+        raise UnfitError(_refusal(path, schema, newest))
     if 0 < schema < newest:
         _keep_copy(path, schema)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import UnfitError
 from imagemill.db.tally import TALLY_ON_POSTGRES
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ STEPS: tuple[Statements, ...] = (
 
 
 def migrate(dialect: Dialect, steps: tuple[Statements, ...] = STEPS) -> None:
-    """Bring the schema to the newest version; refuse one that is newer than this program (StartError)."""
+    """Bring the schema to the newest version; refuse one that is newer than this program (UnfitError)."""
     with dialect.transaction():
         dialect.alone_with(_SCHEMA)
         dialect.define("CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, applied_at REAL NOT NULL)")
@@ -210,7 +210,7 @@ def migrate(dialect: Dialect, steps: tuple[Statements, ...] = STEPS) -> None:
             f"the database has schema {version}, this program knows {len(steps)}:"
             " start the newer imagemill, or restore a backup"
         )
-        raise StartError(message)
+        raise UnfitError(message)
     for number, statements in enumerate(steps[version:], version + 1):
         _apply(dialect, number, statements)
 

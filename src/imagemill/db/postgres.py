@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import peewee
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -272,7 +272,7 @@ def _driver() -> Any:  # noqa: ANN401  a module
         import psycopg  # noqa: PLC0415  only where a server is asked for
     except ImportError as error:
         message = "PostgreSQL needs a driver that is not installed: pip install 'imagemill[shared]'"
-        raise StartError(message) from error
+        raise UnfitError(message) from error
     status, adapter = psycopg.pq.TransactionStatus, peewee.Psycopg3Adapter
     adapter.txn_idle, adapter.txn_inerror, adapter.txn_unknown = status.IDLE, status.INERROR, status.UNKNOWN
     for name, value in (("psycopg", psycopg), ("TransactionStatus", status)):

@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from typing import Final
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import UnfitError
 
 _DISTRIBUTIONS: Final = ("pillow-simd", "pillow")
 _CURE: Final = "run `make setup`, or: pip uninstall -y pillow pillow-simd && pip install --no-deps pillow-simd"
@@ -17,7 +17,7 @@ _CODECS: Final = {"jpg": "jpeg", "zlib": "png", "webp": "webp", "libtiff": "tiff
 
 
 def check() -> None:
-    """Raise StartError unless `PIL` is exactly what one distribution installed.
+    """Raise UnfitError unless `PIL` is exactly what one distribution installed.
 
     Which of the two is the build's choice. A frozen program has no distributions to compare; its build was checked.
     """
@@ -25,12 +25,12 @@ def check() -> None:
     installed = {name: found for name in _DISTRIBUTIONS if (found := _installed_version(name)) is not None}
     if len(installed) > 1:
         both = " and ".join(f"{name} {found}" for name, found in installed.items())
-        raise StartError(f"PIL is mixed: {both} are both installed, and one has overwritten the other. Cure: {_CURE}")
+        raise UnfitError(f"PIL is mixed: {both} are both installed, and one has overwritten the other. Cure: {_CURE}")
     for name, found in installed.items():
         if found != version:
-            raise StartError(f"PIL is mixed: {name} {found} is installed, but PIL says it is {version}. Cure: {_CURE}")
+            raise UnfitError(f"PIL is mixed: {name} {found} is installed, but PIL says it is {version}. Cure: {_CURE}")
     if not installed and not getattr(sys, "frozen", False):
-        raise StartError(f"PIL {version} belongs to no installed package. Cure: {_CURE}")
+        raise UnfitError(f"PIL {version} belongs to no installed package. Cure: {_CURE}")
 
 
 def name() -> str:
@@ -54,7 +54,7 @@ def _pil_version() -> str:
     try:
         import PIL  # noqa: PLC0415 — its absence is an answer too
     except ImportError as error:
-        raise StartError(f"PIL cannot be imported. Cure: {_CURE}", cause=str(error)) from error
+        raise UnfitError(f"PIL cannot be imported. Cure: {_CURE}", cause=str(error)) from error
     return str(getattr(PIL, "__version__", ""))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imagemill.core.errors import StartError
+from imagemill.core.errors import StartError, UnfitError
 from imagemill.db.drivers import hidden
 
 with hidden():
@@ -230,7 +230,7 @@ def _driver() -> Any:  # noqa: ANN401  a module
         import redis  # noqa: PLC0415  only where a server is asked for
     except ImportError as error:
         message = "Redis needs a driver that is not installed: pip install 'imagemill[shared]'"
-        raise StartError(message) from error
+        raise UnfitError(message) from error
     for name in ("ConnectionPool", "Redis", "ConnectionError", "TimeoutError"):
         setattr(huey.storage, name, getattr(redis, name))
     huey.storage.RedisStorage.redis_client = redis.Redis
