@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from pathlib import Path
 
 import httpx
 import pytest
 
 from imagemill.web.assets import STATIC, Assets
+from tests.cli.children import imagemill
 
 ASSET_BYTES = 150_000
 
@@ -32,6 +34,14 @@ def test_a_file_of_another_version_is_not_kept(nobody: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["css/none.css", "../site.py", "..%2fsite.py", "/etc/passwd", "css/", "css"])
 def test_nothing_else_is_given(nobody: httpx.Client, path: str) -> None:
     assert nobody.get(f"/assets/{Assets().digest}/{path}").status_code in {400, 404}
+
+
+def test_a_checkout_that_was_not_set_up_says_so_at_the_start(tmp_path: Path) -> None:
+    """And not by an error on every page: `pip install` of a checkout brings what is committed alone."""
+    ignored = shutil.ignore_patterns("vendor", "__pycache__")
+    shutil.copytree(STATIC.parents[1], tmp_path / "imagemill", ignore=ignored)  # `-m` looks in its folder first
+    code, _, err = imagemill(tmp_path, "serve", "--port", "0")
+    assert (code, "run `make setup`" in err, "Traceback" in err) == (2, True, False), err
 
 
 def test_a_changed_file_changes_all_addresses(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, SkipValidation
 
 from imagemill.api.auth import NEEDS, NOTHING
+from imagemill.core.errors import UnfitError
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -26,6 +27,7 @@ MEDIA_TYPES: Final = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+_VENDORED: Final = "vendor/htmx.min.js"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _DIGEST_CHARS: Final = 12
 
@@ -49,6 +51,15 @@ class Assets:
         for name, asset in self._assets.items():
             digest.update(f"{name} {len(asset.body)} ".encode() + asset.body)
         self.digest = digest.hexdigest()[:_DIGEST_CHARS]
+
+    def check(self) -> None:
+        """Refuse to serve without what the set-up script fetches: every page would be an error (UnfitError)."""
+        if _VENDORED not in self._assets:
+            message = (
+                f"the page lacks {_VENDORED}, which is not in the source: run `make setup` in the checkout,"
+                " and install from there, or take a package"
+            )
+            raise UnfitError(message)
 
     def url(self, name: str) -> str:
         """Return where a file is served; KeyError where there is none, so that no template names one in vain."""

@@ -37,6 +37,7 @@ class Site:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._assets = Assets()
+        self._assets.check()
         self._templates = Templates(self._assets.url)
         self._policy = policy(parts)
 
