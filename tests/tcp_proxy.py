@@ -22,7 +22,8 @@ class TcpProxy:
 
     A fault holds for connections that are open and for further ones, until `mend`. All but `hang` begin by breaking
     what is open, so that a client that keeps connections may see one failure more. `connections` counts all there were,
-    `requests` those of HTTP by method, where none is sent before the answer to the last.
+    `requests` those of HTTP by method, where none is sent before the answer to the last; `trips` how often a client
+    said something after the server had: waits for an answer, however many pieces each question is sent in.
     """
 
     def __init__(self, port: int, *, delay_s: float = 0.0) -> None:
@@ -34,6 +35,7 @@ class TcpProxy:
         self.url = f"http://127.0.0.1:{self.port}"
         self.connections = 0
         self.requests: Counter[str] = Counter()
+        self.trips = 0
         self._is_hung = threading.Event()
         self._answer = b""
         self._left: int | None = None
@@ -93,8 +95,9 @@ class TcpProxy:
         server = socket.create_connection(self._server)
         with self._lock:
             self._open |= {client, server}
-        threading.Thread(target=self._pass_on, args=(server, client), daemon=True).start()
-        self._pass_on(client, server, is_request=True)
+        is_asked = threading.Event()
+        threading.Thread(target=self._pass_on, args=(server, client, is_asked), daemon=True).start()
+        self._pass_on(client, server, is_asked, is_request=True)
 
     def _refuse_politely(self, client: socket.socket) -> None:
         """Take the request's head and what comes with it, answer, and let the client read that before the end."""
@@ -106,18 +109,28 @@ class TcpProxy:
             while client.recv(_PIECE_BYTES):
                 pass
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, *, is_request: bool = False) -> None:
+    def _pass_on(
+        self, source: socket.socket, target: socket.socket, is_asked: threading.Event, *, is_request: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_PIECE_BYTES):
                 if is_request:
-                    self.requests[data.partition(b" ")[0].decode("latin-1")] += 1
+                    self._count(data, is_asked)
                     time.sleep(self._delay_s)
+                else:
+                    is_asked.clear()
                 while self._is_hung.is_set():
                     time.sleep(0.01)
                 target.sendall(self._allowed(data))
                 if self._left == 0:
                     break
         self._part(source, target)
+
+    def _count(self, data: bytes, is_asked: threading.Event) -> None:
+        with self._lock:
+            self.requests[data.partition(b" ")[0].decode("latin-1")] += 1
+            self.trips += not is_asked.is_set()
+        is_asked.set()
 
     def _allowed(self, data: bytes) -> bytes:
         with self._lock:

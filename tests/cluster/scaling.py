@@ -1,7 +1,8 @@
 """How fast 1, 2 and 4 workers of one core are here, and what an image costs in round trips: `make cluster-bench`.
 
 Each worker is bound to a core; PostgreSQL, Redis, S3 and the origin run on the same cores. The server takes the sheet
-in and is stopped before the workers start. Round trips are counted on a worker's lines: pieces that it sends.
+in and is stopped before the workers start. Round trips are counted on a worker's lines: how often it
+asks after an answer.
 """
 
 from __future__ import annotations

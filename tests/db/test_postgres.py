@@ -23,6 +23,7 @@ from tests.cli.children import imagemill
 from tests.db.test_images import together
 from tests.postgres_server import PostgresServer, needs_postgres
 from tests.seeds import Clock, Seeds, done, failed
+from tests.tcp_proxy import TcpProxy
 
 pytestmark = needs_postgres
 
@@ -154,6 +155,30 @@ def test_of_twins_on_two_machines_one_is_accepted(store: Store, seeds: Seeds) ->
 
     assert together(*[lambda n=n: accept(n) for n in range(4)]).count(True) == 1
     assert len(store.known_uids()) == 1
+
+
+def test_a_claim_and_what_follows_cost_few_round_trips(postgres: PostgresServer, tmp_path: Path) -> None:
+    def work() -> float:
+        """Return the round trips an image of one claim costs, with all that a hand asks on the way."""
+        before = line.trips
+        claim = store.claim_images(job.id, most=64, shares=1, token="hand", lease_s=60)
+        assert claim is not None
+        assert store.due_images(job.id, 16).images == 16
+        store.remembered([image.url for image in claim.images])
+        records = [done(claim, image.n) for image in claim.images]
+        store.known_outputs([record.source.sha256 for record in records if record.source], claim.fingerprint)
+        assert store.prolong_leases([claim], 60) == 64
+        store.record_images(claim, records[:-1], [claim.images[-1].n])
+        return (line.trips - before) / 64
+
+    with TcpProxy(postgres.port) as line:
+        store = Store(open_database(postgres.make_database().replace(str(postgres.port), str(line.port))), Clock())
+        job = Seeds(store, tmp_path, Clock()).images(7 * 64)
+        costs = [work() for _ in range(6)]
+        store.close()
+    assert min(costs) > 0  # the line is used
+    assert min(costs) < 0.16
+    assert sum(costs) / 6 < 0.2  # the first times, statements are prepared
 
 
 def test_a_text_may_have_what_a_server_has_no_place_for(store: Store) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from imagemill.db.dialect import Dialect
+    from imagemill.db.dialect import Answer, Dialect
 
 
 CONNECTIONS: Final = 8
@@ -71,6 +71,10 @@ class Queries:
 
     def _row(self, sql: str, params: Sequence[object] = ()) -> tuple[Any, ...] | None:
         return next(iter(self._rows(sql, params)), None)
+
+    def _ask(self, sql: str, params: Sequence[object] = ()) -> Answer:
+        with translated(self._dialect):
+            return self._dialect.ask(sql, params)
 
     def _touched(self, sql: str, params: Sequence[object] = ()) -> int:
         with translated(self._dialect):

@@ -5,6 +5,9 @@ cannot share is here by a name: how a transaction waits for others and for the d
 time it is. On SQLite every transaction that writes is alone (IMMEDIATE), so there a hold is nothing; on PostgreSQL what
 must not happen at the same time takes hold of the job, or keeps everybody out, as its first act. Its order is always
 the same, so nobody waits in a circle: the gate, the job, what was made, images, tally.
+
+A server is a round trip away, so a transaction waits only where it looks at an answer (`rows`, `touched`); all else,
+and BEGIN, is sent along with that.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ class Grip(enum.Enum):
     """Nobody does anything."""
 
 
+Answer: TypeAlias = Callable[[], "list[tuple[Any, ...]]"]
+"""Waits for what a query found, and returns it."""
+
 Bring: TypeAlias = Callable[[int, str], None]
 """Copies a staged sheet into the places and images of a job, by its small id, all in one state."""
 
@@ -52,11 +58,14 @@ class Dialect(Protocol):
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all that a query finds."""
 
+    def ask(self, sql: str, params: Sequence[object] = ()) -> Answer:
+        """Send a query; over a network, what it finds is waited for when it is asked for, or the transaction ends."""
+
     def touched(self, sql: str, params: Sequence[object] = ()) -> int:
         """Return how many rows a statement wrote."""
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Write a statement once for each of some rows."""
+        """Write a statement once for each of some rows; over a network, nobody waits for it inside a transaction."""
 
     def define(self, sql: str) -> None:
         """Change the schema: types in SQLite's words."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,7 +13,7 @@ from imagemill.core.job import ErrorInfo, Output, Source, Submission
 from imagemill.core.states import Move, origins, target
 from imagemill.db.dialect import Grip
 from imagemill.db.jobs import IS_WORKED, Jobs
-from imagemill.db.lanes import OPEN, Doors, Lanes
+from imagemill.db.lanes import OPEN, Doors, Lanes, open_lane
 from imagemill.db.validators import Validators
 
 if TYPE_CHECKING:
@@ -29,8 +30,17 @@ _REVISION = (
 
 _REPLACED = ("source_sha256", "fingerprint", "name", "bytes", "format", "width", "height", "created_at", "ssim")
 
+# A record counts only while its claim holds.
+_IS_HELD = "EXISTS (SELECT 1 FROM image WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running')"
+
 OUTPUTS = "SELECT o.source_sha256, o.name, o.key, o.bytes, o.format, o.width, o.height FROM output o"
 
+
+# How many images of a job are claimed at once; none of one that is not worked on.
+_SHARE = (
+    "coalesce((SELECT CASE WHEN images < ? THEN 1 WHEN images / ? > ? THEN ? ELSE images / ? END FROM job"
+    f" WHERE id = ? AND {IS_WORKED}), 0)"
+)
 
 _KNOWN = (
     "SELECT o.name, o.key, o.bytes, o.format, o.width, o.height, s.bytes, s.format, s.width, s.height, s.sha256, o.ssim"
@@ -97,40 +107,27 @@ class Images(Jobs, Lanes, Validators):
         None when it has none that are due behind open doors, is paused, or has ended.
         """
         now = self._clock()
+        lane, found_in = open_lane(job_id, doors, now)
+        due = f"job_id = ? AND state = 'pending' AND host = {lane} AND next_attempt_at <= ?"
+        params = (job_id, *found_in, now)
         with self._transaction(job_id, Grip.CLAIM):
-            job = self._row(
-                f"SELECT uid, submission, fingerprint, started_at, images, owner FROM job WHERE id = ? AND {IS_WORKED}",
-                (job_id,),
+            job = self._ask(
+                f"SELECT uid, owner, submission, fingerprint FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)
             )
-            if job and job[3] is None:
-                self._dialect.hold(job_id, Grip.RECORD)  # it is to be written, and images come after jobs
-            limit = max(1, min(most, job[4] // shares)) if job else 0
-            lane = self._open_lanes(job_id, doors, now, 1) if job else []
-            taken = self._take(job_id, lane[0], limit, token, now, lease_s) if lane else []
-            if job and taken and job[3] is None:
-                self._touched("UPDATE job SET started_at = ? WHERE id = ? AND started_at IS NULL", (now, job_id))
-        if job is None or not taken:
-            return None
-        submission = msgspec.json.decode(job[1], type=Submission)
-        return Claim(
-            job_id=job_id,
-            job_uid=job[0],
-            owner=job[5],
-            token=token,
-            submission=submission,
-            fingerprint=job[2],
-            images=taken,
-        )
-
-    def _take(self, job_id: int, host: int, limit: int, token: str, now: float, lease_s: float) -> list[Claimed]:
-        rows = self._rows(
-            "WITH due AS (SELECT n FROM image WHERE job_id = ? AND state = 'pending' AND host = ?"
-            f" AND next_attempt_at <= ? ORDER BY next_attempt_at, n LIMIT ?{self._dialect.skipping})"
-            f" UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ?"
-            " WHERE job_id = ? AND n IN (SELECT n FROM due) RETURNING n, url, attempts, crashes",
-            (job_id, host, now, limit, token, now + lease_s, job_id),
-        )
-        return [Claimed(*row) for row in sorted(rows)]
+            self._many(  # before its images, which come after jobs
+                f"UPDATE job SET started_at = ? WHERE id = ? AND started_at IS NULL AND {IS_WORKED}"
+                f" AND EXISTS (SELECT 1 FROM image WHERE {due})",
+                [(now, job_id, *params)],
+            )
+            taken = self._ask(
+                f"WITH due AS (SELECT n FROM image WHERE {due} ORDER BY next_attempt_at, n"
+                f" LIMIT {_SHARE}{self._dialect.skipping})"
+                f" UPDATE image SET state = '{target(Move.CLAIM)}', lease = ?, lease_until = ?"
+                " WHERE job_id = ? AND n IN (SELECT n FROM due) RETURNING n, url, attempts, crashes",
+                (*params, shares, shares, most, most, shares, job_id, token, now + lease_s, job_id),
+            )
+        images = [Claimed(*row) for row in sorted(taken())]
+        return _claim(job_id, token, job()[0], images) if images else None
 
     def record_images(self, claim: Claim, records: Sequence[Record], returned: Iterable[int] = ()) -> int | None:
         """Write what became of claimed images, give back the ones in `returned`, and end the job when it was the last.
@@ -139,40 +136,33 @@ class Images(Jobs, Lanes, Validators):
         that is due, where the job has ended and asked for one.
         """
         with self._transaction(claim.job_id):
-            held = self._held(claim, [record.n for record in records])
-            kept = [record for record in records if record.n in held]
-            self._keep_outputs(claim, kept)
+            self._keep_outputs(claim, records)
             urls = {image.n: image.url for image in claim.images}
-            self._remember((urls[r.n], r.validator, r.source.sha256) for r in kept if r.source)
+            self._remember((urls[r.n], r.validator, r.source.sha256) for r in records if r.source)
             for move, write in (
                 (Move.COMPLETE, self._complete),
                 (Move.FAIL, self._fail),
                 (Move.POSTPONE, self._postpone),
                 (Move.RELEASE, self._put_off),
             ):
-                write(claim, [record for record in kept if record.move is move])
+                write(claim, [record for record in records if record.move is move])
             self._release(claim, returned)
             return self._finish_job(claim.job_id)
 
-    def _held(self, claim: Claim, wanted: Sequence[int]) -> set[int]:
-        marks = ",".join("?" * len(wanted))
-        sql = f"SELECT n FROM image WHERE job_id = ? AND n IN ({marks}) AND lease = ? AND state = 'running'"
-        return {n for (n,) in self._rows(sql, (claim.job_id, *wanted, claim.token))}
-
     def _keep_outputs(self, claim: Claim, records: Sequence[Record]) -> None:
-        now = self._clock()
-        sources = {record.source.sha256: record.source for record in records if record.source}
+        now, made = self._clock(), [(record, record.source) for record in records if record.source]
         self._many(
-            "INSERT INTO source (sha256, bytes, format, width, height) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(s.sha256, s.bytes, s.format, s.width, s.height) for _, s in sorted(sources.items())],
+            f"INSERT INTO source (sha256, bytes, format, width, height) SELECT ?, ?, ?, ?, ? WHERE {_IS_HELD}"
+            " ON CONFLICT DO NOTHING",
+            sorted((s.sha256, s.bytes, s.format, s.width, s.height, *_lease(claim, record)) for record, s in made),
         )
         # A known output may have been stored again, because its file was gone: its row becomes the newest.
         self._many(
             "INSERT INTO output"
             " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at, ssim)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET id = excluded.id,"
+            f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_IS_HELD} ON CONFLICT (key) DO UPDATE SET id = excluded.id,"
             f" {', '.join(f'{column} = excluded.{column}' for column in _REPLACED)}",
-            sorted(row for record in records for row in _kept(record, claim.fingerprint, now)),
+            sorted(row for record in records for row in _kept(record, claim, now)),
         )
 
     def _complete(self, claim: Claim, records: Sequence[Record]) -> None:
@@ -231,16 +221,23 @@ class Images(Jobs, Lanes, Validators):
 
     def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
         """Let leases that still hold end later, `lease_s` from now; return how many those are."""
-        until = self._clock() + lease_s
-        return sum(self._prolong(claim, until) for claim in claims)
+        until, by_job = self._clock() + lease_s, sorted(claims, key=lambda claim: claim.job_id)
+        return sum(
+            self._prolong(job_id, list(of_job), until)
+            for job_id, of_job in itertools.groupby(by_job, lambda claim: claim.job_id)
+        )
 
-    def _prolong(self, claim: Claim, until: float) -> int:
-        with self._transaction(claim.job_id):
-            return self._touched(
-                "UPDATE image SET lease_until = ? WHERE job_id = ? AND lease = ? AND state = 'running'"
-                f" AND n IN ({','.join('?' * len(claim.images))})",
-                (until, claim.job_id, claim.token, *(image.n for image in claim.images)),
-            )
+    def _prolong(self, job_id: int, claims: Sequence[Claim], until: float) -> int:
+        with self._transaction(job_id):
+            prolonged = [
+                self._ask(
+                    "UPDATE image SET lease_until = ? WHERE job_id = ? AND lease = ? AND state = 'running'"
+                    f" AND n IN ({','.join('?' * len(claim.images))}) RETURNING n",
+                    (until, job_id, claim.token, *(image.n for image in claim.images)),
+                )
+                for claim in claims
+            ]
+        return sum(len(images()) for images in prolonged)
 
     def is_worked(self, job_id: int) -> bool:
         """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
@@ -303,6 +300,19 @@ def _write(move: Move, changes: str) -> str:
     )
 
 
+def _claim(job_id: int, token: str, job: tuple[Any, ...], images: list[Claimed]) -> Claim:
+    uid, owner, submission, fingerprint = job
+    return Claim(
+        job_id=job_id,
+        job_uid=uid,
+        owner=owner,
+        token=token,
+        submission=msgspec.json.decode(submission, type=Submission),
+        fingerprint=fingerprint,
+        images=images,
+    )
+
+
 def _made(record: Record) -> tuple[object, ...]:
     source, main = record.source, next((output for output in record.outputs if output.name == MAIN), None)
     if source is None or main is None:
@@ -311,12 +321,17 @@ def _made(record: Record) -> tuple[object, ...]:
     return source.sha256, source.bytes, keys.file_name(main.key, main.format), main.bytes, record.ssim
 
 
-def _kept(record: Record, fingerprint: str, now: float) -> list[tuple[object, ...]]:
+def _lease(claim: Claim, record: Record) -> tuple[object, ...]:
+    """Return what `_IS_HELD` asks for."""
+    return claim.job_id, record.n, claim.token
+
+
+def _kept(record: Record, claim: Claim, now: float) -> list[tuple[object, ...]]:
     if record.source is None:
         return []
-    sha256, ssim = record.source.sha256, {MAIN: record.ssim}
+    sha256, ssim, held = record.source.sha256, {MAIN: record.ssim}, _lease(claim, record)
     return [
-        (o.key, sha256, fingerprint, o.name, o.bytes, o.format, o.width, o.height, now, ssim.get(o.name))
+        (o.key, sha256, claim.fingerprint, o.name, o.bytes, o.format, o.width, o.height, now, ssim.get(o.name), *held)
         for o in record.outputs
     ]
 

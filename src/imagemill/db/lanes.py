@@ -26,6 +26,10 @@ _LANES: Final = (
     " FROM lane WHERE host IS NOT NULL)"
 )
 _DUE: Final = f"(SELECT next_attempt_at FROM {_PENDING} AND host = lane.host ORDER BY next_attempt_at LIMIT 1)"
+# Counted lane by lane: asked for all at once, PostgreSQL may look for the lanes anew for each image.
+_SOME: Final = (
+    f"SELECT count(*) FROM (SELECT 1 FROM {_PENDING} AND host = lane.host AND next_attempt_at <= ? LIMIT ?) AS here"
+)
 _MOST_LOOKED_AT: Final = 2_000
 _GIVEN_UP_AT_ONCE: Final = 5_000
 _AT_WORK: Final = f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}"
@@ -64,15 +68,13 @@ class Lanes(Queries):
 
         A paused job has none: asked for work, it would only ask again.
         """
-        if not self._row(_AT_WORK, (job_id,)):
-            return Due(0)
         now = self._clock()
-        lanes = self._open_lanes(job_id, doors, now, limit)
-        if not lanes:
+        lanes, params = _lanes(f"({_SOME}) AS due", 0, job_id, doors, now)
+        sql = f"SELECT coalesce(sum(due), 0) FROM ({lanes} AND EXISTS ({_AT_WORK}) LIMIT ?) AS lanes"
+        images = int(self._rows(sql, (*params[:3], job_id, now, limit, *params[3:], job_id, limit))[0][0])
+        if not images and self._row(_AT_WORK, (job_id,)):
             return Due(0, self._next_at(job_id, doors, now))
-        marks = ",".join("?" * len(lanes))
-        due = f"SELECT 1 FROM {_PENDING} AND host IN ({marks}) AND next_attempt_at <= ? LIMIT ?"
-        return Due(self._rows(f"SELECT count(*) FROM ({due}) AS due", (job_id, *lanes, now, limit))[0][0])
+        return Due(min(images, limit))
 
     def fail_lane(self, job_id: int, host: int, code: str, message: str) -> int:
         """Fail some images of a job that wait for a host which was given up, untried; return how many."""
@@ -85,22 +87,24 @@ class Lanes(Queries):
                 (code, message, job_id, job_id, host, job_id),
             )
 
-    def _open_lanes(self, job_id: int, doors: Doors, now: float, most: int) -> list[int]:
-        """Return hosts with images that are due, from `doors.start` on and around."""
-        found = self._lanes_from(doors.start, job_id, doors, now, most)
-        if len(found) < most and doors.start:
-            found += (host for host in self._lanes_from(0, job_id, doors, now, most) if host not in found)
-        return found[:most]
-
-    def _lanes_from(self, start: int, job_id: int, doors: Doors, now: float, most: int) -> list[int]:
-        chosen = doors.shut if doors.only is None else doors.only
-        which = f"host {'NOT ' if doors.only is None else ''}IN ({','.join('?' * len(chosen))})"
-        sql = f"{_LANES} SELECT host FROM lane WHERE host IS NOT NULL AND {which} AND {_DUE} <= ? LIMIT ?"
-        return [host for (host,) in self._rows(sql, (job_id, start, job_id, *chosen, job_id, now, most))]
-
     def _next_at(self, job_id: int, doors: Doors, now: float) -> float | None:
         sql = f"{_LANES} SELECT host, {_DUE} FROM lane WHERE host IS NOT NULL LIMIT {_MOST_LOOKED_AT}"
         lanes = self._rows(sql, (job_id, doors.start, job_id, job_id))
         if not lanes and doors.start:
             lanes = self._rows(sql, (job_id, 0, job_id, job_id))
         return min((max(due_at, now + doors.shut.get(host, 0.0)) for host, due_at in lanes), default=None)
+
+
+def open_lane(job_id: int, doors: Doors, now: float) -> tuple[str, tuple[object, ...]]:
+    """Return what finds one host with images that are due, from `doors.start` on and around; and its values."""
+    onwards, params = _lanes("host", doors.start, job_id, doors, now)
+    around, others = _lanes("host", 0, job_id, doors, now)
+    return f"coalesce(({onwards} LIMIT 1), ({around} LIMIT 1))", (*params, *others)
+
+
+def _lanes(what: str, start: int, job_id: int, doors: Doors, now: float) -> tuple[str, tuple[object, ...]]:
+    """Return what finds something of each lane from a host on whose images are due, and its values."""
+    chosen = doors.shut if doors.only is None else doors.only
+    which = f"host {'NOT ' if doors.only is None else ''}IN ({','.join('?' * len(chosen))})"
+    sql = f"{_LANES} SELECT {what} FROM lane WHERE host IS NOT NULL AND {which} AND {_DUE} <= ?"
+    return sql, (job_id, start, job_id, *chosen, job_id, now)

@@ -1,8 +1,12 @@
-"""PostgreSQL, through peewee and psycopg: a few connections lent by the statement, and holds instead of one writer."""
+"""PostgreSQL, through peewee and psycopg: a few connections lent by the statement, and holds instead of one writer.
+
+A transaction is sent by libpq's pipeline: it waits for the server where an answer is looked at, and at its end.
+"""
 
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import sqlite3
 import threading
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from imagemill.db.dialect import Bring, Grip
+    from imagemill.db.dialect import Answer, Bring, Grip
 
 _GATE: Final = 0x696D6167
 """The advisory lock that whoever holds a job shares, and whoever must be alone takes ("imag")."""
@@ -135,18 +139,28 @@ class Postgres:
             sqlite3.OperationalError,  # of a staging file
         )
         self.database = _Lent(url.replace("postgres://", "postgresql://", 1), connections)
+        self._pipes = threading.local()
         self._clock = _Clock(lambda: self.rows("SELECT extract(epoch FROM clock_timestamp())::float8")[0][0])
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all that a query finds."""
         with self._lent():
-            cursor = self.database.execute_sql(_spoken(sql), _plain(params))
+            cursor = self._sent(sql, params)
+            self._settle()
             return list(cursor.fetchall()) if cursor.description else []
+
+    def ask(self, sql: str, params: Sequence[object] = ()) -> Answer:
+        """Send a query, and wait for its answer later."""
+        with self._lent():
+            cursor = self._sent(sql, params)
+        return lambda: list(cursor.fetchall())
 
     def touched(self, sql: str, params: Sequence[object] = ()) -> int:
         """Return how many rows a statement wrote."""
         with self._lent():
-            return int(self.database.execute_sql(_spoken(sql), _plain(params)).rowcount)
+            cursor = self._sent(sql, params)
+            self._settle()
+            return int(cursor.rowcount)
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Write a statement once for each of some rows, in one round trip."""
@@ -161,22 +175,30 @@ class Postgres:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Begin; commit or roll back at the end."""
-        with self._lent(), self.database.atomic():
-            yield
+        """Begin; commit at the end. What an error leaves is rolled back when the connection is given back."""
+        with self._lent() as connection, self._first_error(), connection.pipeline() as pipe:
+            self._pipes.open = pipe
+            try:
+                connection.execute("BEGIN")
+                yield
+                connection.execute("COMMIT")
+            finally:
+                self._pipes.open = None
 
     @contextmanager
     def durable(self) -> Iterator[None]:
-        """Begin a transaction whose commit is on the server's disk when the block has ended."""
-        with self.transaction():
+        """Begin a transaction whose commit is on the server's disk when the block has ended.
+
+        Each of its statements is waited for: the pipeline has no COPY, which a sheet comes in by.
+        """
+        with self._lent(), self.database.atomic():
             self.touched("SET LOCAL synchronous_commit = on")
             yield
 
     def hold(self, job_id: int, grip: Grip) -> None:
-        """Share the gate, and lock a job's row: two statements in one round trip."""
-        row = f"SELECT 1 FROM job WHERE id = {int(job_id)} FOR {grip.value}"
-        with self._lent() as connection:
-            connection.execute(f"SELECT pg_advisory_xact_lock_shared({_GATE}); {row}", prepare=False)
+        """Share the gate, and lock a job's row."""
+        self.ask(f"SELECT pg_advisory_xact_lock_shared({_GATE})")
+        self.ask(f"SELECT 1 FROM job WHERE id = ? FOR {grip.value}", (job_id,))
 
     def alone(self) -> None:
         """Close the gate."""
@@ -184,7 +206,7 @@ class Postgres:
 
     def alone_with(self, name: str) -> None:
         """Lock a name."""
-        self.rows("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (name,))
+        self.ask("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", (name,))
 
     @contextmanager
     def reading(self, sheet: Path) -> Iterator[Bring]:
@@ -210,6 +232,26 @@ class Postgres:
         with self._lent() as connection, connection.cursor().copy(f"COPY {columns} FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(_plain(row))
+
+    def _sent(self, sql: str, params: Sequence[object]) -> Any:  # noqa: ANN401
+        return self.database.execute_sql(_spoken(sql), _plain(params))
+
+    @contextmanager
+    def _first_error(self) -> Iterator[None]:
+        """Raise what went wrong, as peewee would, and not that the rest of a pipeline was left out for it."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined] # peewee's own statements are in it too
+            first: BaseException | None = None
+            try:
+                yield
+            except self._psycopg.errors.PipelineAborted as error:
+                first = error.__context__ or error
+            if first:
+                raise first
+
+    def _settle(self) -> None:
+        """Wait for all that was sent in this thread's transaction."""
+        if pipe := self._pipes.__dict__.get("open"):
+            pipe.sync()
 
     @contextmanager
     def _lent(self) -> Iterator[Any]:
@@ -277,6 +319,7 @@ def _driver() -> Any:  # noqa: ANN401  a module
     adapter.txn_idle, adapter.txn_inerror, adapter.txn_unknown = status.IDLE, status.INERROR, status.UNKNOWN
     for name, value in (("psycopg", psycopg), ("TransactionStatus", status)):
         setattr(peewee, name, value)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it would tell of all that a failed pipeline leaves out
     whole = type("Whole", (psycopg.adapt.Loader,), {"load": lambda _, digits: int(bytes(digits))})
     psycopg.adapters.register_loader("numeric", whole)  # what a sum of whole numbers is
     return psycopg

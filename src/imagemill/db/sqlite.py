@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from imagemill.db.dialect import Bring, Grip
+    from imagemill.db.dialect import Answer, Bring, Grip
 
 PRAGMAS: Final = (
     ("journal_mode", "wal"),
@@ -46,6 +46,11 @@ class Sqlite:
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all that a query finds."""
         return list(self.database.execute_sql(sql, params).fetchall())
+
+    def ask(self, sql: str, params: Sequence[object] = ()) -> Answer:
+        """Send a query, whose answer is here at once."""
+        found = self.rows(sql, params)
+        return lambda: found
 
     def touched(self, sql: str, params: Sequence[object] = ()) -> int:
         """Return how many rows a statement wrote."""
