@@ -68,6 +68,20 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
     assert time.monotonic() - began_s < 30  # on a machine that others use too
 
 
+def test_a_run_without_failures_loads_no_server_no_driver_and_nothing_that_draws() -> None:
+    modules = "imagemill.cli.run, imagemill.cli.report, imagemill.appliance"
+    code = f"import sys, {modules}; print(*(name for name, each in sys.modules.items() if each))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    dear = {"litestar", "granian", "rich", "pygments", "psycopg", "redis", "PIL.Image", "httpx._main"}
+    assert not set(done.stdout.split()) & dear
+
+
+def test_what_comes_before_the_pool_loads_none_of_what_comes_after() -> None:
+    code = "import sys, imagemill.cli.run, imagemill.ground; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"httpx", "peewee", "huey", "imagemill.appliance", "imagemill.pipeline"}
+
+
 def test_a_spawned_child_that_imports_the_main_module_loads_no_command_line() -> None:
     code = "import sys, imagemill.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,17 +1,19 @@
-"""Tables for people: the faults of a sheet, the images that failed. Cells are strangers' text and are made harmless."""
+"""Tables for people: the faults of a sheet, the images that failed. Cells are strangers' text and are made harmless.
+
+rich is loaded where there is a table to draw: a run without failures has none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from imagemill.cli.console import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from imagemill.core.failures import Group
     from imagemill.core.job import Job
     from imagemill.core.sheet import Fault
@@ -25,6 +27,8 @@ GROUPS: Final = 20
 
 def console_for(stream: IO[str]) -> Console:
     """Return rich's console for a stream: as wide as its terminal, or wide enough not to fold."""
+    from rich.console import Console
+
     return Console(file=stream, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False)
 
 
@@ -69,6 +73,8 @@ def jobs_table(jobs: Sequence[Job]) -> Table:
 
 
 def _table(*titles: str) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
         is_long = title in {"url", "message"}
@@ -77,5 +83,7 @@ def _table(*titles: str) -> Table:
 
 
 def _add(table: Table, *cells: object) -> None:
+    from rich.text import Text
+
     # Text, not str: rich reads [square brackets] of a str as markup, and URLs may have them.
     table.add_row(*(Text(printable(str(cell))) for cell in cells))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from imagemill.core.errors import ImagemillError
 from imagemill.db.copies import prepare_upgrade
 from imagemill.db.dialect import Grip
-from imagemill.db.drivers import hidden
 from imagemill.db.migrations import migrate
+from imagemill.imports import hidden
 
 with hidden():
     from imagemill.db.postgres import Postgres

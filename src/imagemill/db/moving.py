@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core.errors import StartError
 from imagemill.db.database import open_database, translated
-from imagemill.db.drivers import hidden
 from imagemill.db.soundness import opened
 from imagemill.db.store import Store
 from imagemill.db.tokens import FIRST
+from imagemill.imports import hidden
 
 with hidden():
     from imagemill.db.postgres import Postgres

@@ -309,7 +309,7 @@ def _plain(params: Sequence[object]) -> Sequence[object]:
 
 @functools.cache
 def _driver() -> Any:  # noqa: ANN401  a module
-    """Load psycopg, and show it to peewee, from which it was hidden (db/drivers.py)."""
+    """Load psycopg, and show it to peewee, from which it was hidden (imports.py)."""
     try:
         import psycopg  # noqa: PLC0415  only where a server is asked for
     except ImportError as error:

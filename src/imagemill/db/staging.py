@@ -8,7 +8,7 @@ import msgspec
 
 from imagemill.core.keys import host_number, host_of
 from imagemill.db.database import translated
-from imagemill.db.drivers import hidden
+from imagemill.imports import hidden
 
 with hidden():
     import peewee

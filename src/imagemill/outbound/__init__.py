@@ -6,6 +6,11 @@ followed hop by hop, limits in time and bytes, errors in our words. Refused: coo
 retries (`core.retry` is the only retry layer).
 """
 
+from imagemill.imports import hidden
+
+with hidden(("httpx._main",)):
+    import httpx  # noqa: F401  before those that need it
+
 from imagemill.outbound.client import Answer, Client, Limits, retry_after_s
 from imagemill.outbound.guard import Guard, Resolve, resolve
 from imagemill.outbound.remote import Remote

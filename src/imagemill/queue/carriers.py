@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from imagemill.core.errors import StartError, UnfitError
-from imagemill.db.drivers import hidden
+from imagemill.imports import hidden
 
 with hidden():
     import huey.storage
@@ -225,7 +225,7 @@ def _forget(path: Path) -> None:
 
 @functools.cache
 def _driver() -> Any:  # noqa: ANN401  a module
-    """Load redis, and show it to Huey, from which it was hidden (db/drivers.py)."""
+    """Load redis, and show it to Huey, from which it was hidden (imports.py)."""
     try:
         import redis  # noqa: PLC0415  only where a server is asked for
     except ImportError as error:
