@@ -8,12 +8,15 @@ import sys
 import pytest
 
 from imagemill.cli.progress import (
+    FIRST_LOOK_S,
     IDLE_S,
     LINE_EVERY_S,
+    LOOK_EVERY_S,
     WINDOW_S,
     Bar,
     Lines,
     Meter,
+    Pauses,
     Snapshot,
     display,
     duration,
@@ -126,3 +129,14 @@ def test_a_bar_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(display(), Lines)
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert isinstance(display(), Bar)
+
+
+def test_looks_become_rare_and_a_near_end_is_not_overslept() -> None:
+    pauses = Pauses()
+    first = [pauses.next(None) for _ in range(9)]
+    assert first[0] == FIRST_LOOK_S
+    assert first == sorted(first)
+    assert first[-1] == LOOK_EVERY_S
+    assert pauses.next(60.0) == LOOK_EVERY_S
+    assert pauses.next(0.05) == 0.05
+    assert pauses.next(0.0) == FIRST_LOOK_S

@@ -55,8 +55,11 @@ def test_the_spool_is_emptied(tmp_path: Path) -> None:
     folders.make()
     (folders.spool / "intake").mkdir()
     (folders.spool / "intake" / "sheet").write_bytes(b"half")
+    (folders.spool / "made").write_bytes(b"whole")
     (folders.sheets / "kept").write_bytes(b"whole")
+    bound = folders.spool.stat().st_ino
     folders.empty_spool()
+    assert folders.spool.stat().st_ino == bound
     assert (list(folders.spool.iterdir()), (folders.sheets / "kept").read_bytes()) == ([], b"whole")
     assert stat.S_IMODE(folders.spool.stat().st_mode) & 0o077 == 0
 

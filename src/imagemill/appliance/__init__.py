@@ -18,16 +18,16 @@ from imagemill.appliance.names import first_token, node_name
 from imagemill.core.errors import StartError
 from imagemill.db import StoreError, open_store
 from imagemill.fetch import Fetcher, rules
+from imagemill.ground import Ground
 from imagemill.hosts import Hosts
 from imagemill.imaging import engine, sandbox
 from imagemill.logs import kept
 from imagemill.metrics import Meters
 from imagemill.pipeline import Leases, Outage, Parts, Pipeline, Room
-from imagemill.pool import Pool
 from imagemill.ports import address_of, free_port
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
-from imagemill.storage import Folders, Running, announced, held, local_folder, storage_of
+from imagemill.storage import Folders, Running, announced, local_folder, storage_of
 from imagemill.webhook import Caller
 
 if TYPE_CHECKING:
@@ -42,10 +42,6 @@ log = logging.getLogger(__name__)
 
 GRACE_S: Final = 6.0
 """What runs when a stop is asked for may go on so long; then it is given back. With all the rest under 10 s."""
-
-# One child more than cores: a child waits for the disk when it flushes its output, and for its next image. On two
-# cores, 22-KB photographs: 622 images/s with two children, 726 with three.
-_SPARE_CHILDREN: Final = 1
 
 _OTHER_FILES: Final = 1024
 """Open files beside clients' connections: origins, spool, database, pipes."""
@@ -68,8 +64,10 @@ class Appliance:
         works: bool = True,
         is_worker: bool = False,
         origins: Mapping[str, str] | None = None,
+        ground: Ground | None = None,
     ) -> None:
-        """`origins` says where each setting came from, for the page that shows them."""
+        """`origins` says where each setting came from, for the page that shows them; a `ground` is entered already."""
+        self._ground = ground
         self._is_worker = is_worker
         self.settings = settings
         self.origins = origins or {}
@@ -94,8 +92,6 @@ class Appliance:
     def start(self) -> None:
         """Construct and start every part; when one cannot, those before it are stopped again (StartError)."""
         engine.check()
-        sandbox.share_arenas()
-        sandbox.forgo_tracker()
         with contextlib.ExitStack() as stack:
             self._start_parts(stack)
             self._stack = stack.pop_all()
@@ -108,10 +104,11 @@ class Appliance:
         settings, folders = self.settings, self.folders
         if self._is_worker:
             crew.check_worker(settings)
-        is_restored = stack.enter_context(held(folders))
+        ground = self._ground or stack.enter_context(Ground(settings))
+        self._pool = ground.pool
         if self._has_web or self._is_worker:
             stack.enter_context(self._kept_log())
-        if is_restored:
+        if ground.is_restored:
             log.warning("a restore was broken off and is finished: what was there before is in %s", folders.root)
         self.store = open_store(settings.database, folders.database)
         stack.callback(self.store.close)
@@ -126,7 +123,6 @@ class Appliance:
         self.token = first_token(self.store, folders, self.node)
         fetcher = Fetcher(settings.fetch, folders.spool, hosts=hosts)
         stack.callback(fetcher.close)
-        self._pool = pool_of(settings, folders.spool)
         self.queue = self._queue()
         self.parts = self._parts(hosts, fetcher)
         self.pipeline = Pipeline(self.parts, self.queue.announce)
@@ -154,9 +150,7 @@ class Appliance:
     def _start_work(self, stack: contextlib.ExitStack) -> None:
         self._leases.start()
         stack.callback(self._leases.stop)
-        stack.callback(self._pool.kill)
         stack.callback(self._stop_work)
-        self._pool.start()
         if self._works:
             self.queue.start(self.pipeline)
 
@@ -248,16 +242,6 @@ class Appliance:
     def _outputs(self) -> Path | None:
         """Return the folder of the outputs; None where they are not on this machine."""
         return local_folder(self.settings.storage, self.folders.outputs)
-
-
-def pool_of(settings: Settings, spool: Path) -> Pool:
-    """Return the pool of these settings, not started; its children open nothing but the spool."""
-    return Pool(settings.image, settings.workers or usable_cores() + _SPARE_CHILDREN, spool)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use (a container or `taskset` may leave fewer than there are)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _answer(question: Callable[[], object]) -> str | bool:

@@ -82,7 +82,7 @@ def compress(
 
 def compressed(settings: Settings, recipe: Recipe, pairs: list[Pair], target: Path, *, replaces: bool) -> Outcome:
     """Compress them all, showing how far it is, until a signal comes."""
-    from imagemill.appliance import pool_of
+    from imagemill.ground import pool_of
     from imagemill.imaging import engine, sandbox
 
     engine.check()

@@ -18,6 +18,9 @@ WINDOW_S: Final = 30.0
 LINE_EVERY_S: Final = 5.0
 IDLE_S: Final = 5.0
 
+LOOK_EVERY_S: Final = 0.2
+FIRST_LOOK_S: Final = 0.01
+
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """How far a job is. `settled` counts done, failed and cancelled images."""
@@ -66,6 +69,18 @@ class Meter:
     def _pace(self) -> float:
         (then, before), (now, after) = self._seen[0], self._seen[-1]
         return (after - before) / (now - then) if now > then else 0.0
+
+
+class Pauses:
+    """Seconds between looks: longer and longer, and short again where the end is near, which is not waited for."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_LOOK_S / 2
+
+    def next(self, left_s: float | None) -> float:
+        """Return the next pause; `left_s` is how long the job is thought to go on."""
+        self._pause_s = min(2 * self._pause_s, LOOK_EVERY_S)
+        return self._pause_s if left_s is None else min(self._pause_s, max(left_s, FIRST_LOOK_S))
 
 
 def line(snapshot: Snapshot) -> str:

@@ -28,7 +28,6 @@ STATE: Final = ".imagemill"
 """The folder of a run's state, inside the images folder."""
 
 OWNER: Final = "local"
-_LOOK_EVERY_S: Final = 0.2
 _LOOK_SHARE: Final = 10
 """Looking takes at most this part of the time: counting a million images is not free."""
 
@@ -112,13 +111,17 @@ def settings_of(settings: Settings, places: Places, public_url: str | None) -> S
 
 def compress(settings: Settings, places: Places, submission: Submission, *, retries: bool) -> Outcome:
     """Accept the sheet, wait for its end, write what comes of it; stop in between when a signal comes."""
-    from imagemill.appliance import Appliance
-    from imagemill.cli.report import outcome
+    from imagemill.ground import Ground
 
     with ExitStack() as stack:
         footprint = stack.enter_context(undone_unless_kept(Path(settings.data_dir)))
         stop = stack.enter_context(stopping.listening())
-        appliance = stack.enter_context(Appliance(settings, web=False))
+        ground = stack.enter_context(Ground(settings))
+        # Below it: these take as long to load as the children to start, on another core.
+        from imagemill.appliance import Appliance
+        from imagemill.cli.report import outcome
+
+        appliance = stack.enter_context(Appliance(settings, web=False, ground=ground))
         accepted = accept(appliance, places, submission, stop)
         footprint.keep()
         if retries and accepted.job.counts.failed:
@@ -155,7 +158,7 @@ def accept(appliance: Appliance, places: Places, submission: Submission, stop: s
 
 def wait(appliance: Appliance, job_id: str, stop: stopping.Stop) -> Job:
     """Show how far the job is until it ends or a signal comes; return it as it is then."""
-    meter = progress.Meter()
+    meter, pauses = progress.Meter(), progress.Pauses()
     with progress.display() as display:
         while True:
             began_s = time.monotonic()
@@ -165,7 +168,7 @@ def wait(appliance: Appliance, job_id: str, stop: stopping.Stop) -> Job:
                 snapshot = msgspec.structs.replace(snapshot, trouble=trouble(appliance.readiness()))
             display.show(snapshot, began_s)
             took_s = time.monotonic() - began_s
-            if job.is_finished or stop.wait(max(_LOOK_EVERY_S, took_s * _LOOK_SHARE)):
+            if job.is_finished or stop.wait(max(pauses.next(snapshot.left_s), took_s * _LOOK_SHARE)):
                 return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -104,6 +105,10 @@ class Folders(msgspec.Struct, frozen=True):
         return {place.name for folder in (self.sheets, self.uploads) for place in folder.iterdir()}
 
     def empty_spool(self) -> None:
-        """Forget what an earlier process had in hand."""
-        shutil.rmtree(self.spool, ignore_errors=True)
-        self.spool.mkdir(mode=0o700, exist_ok=True)
+        """Forget what an earlier process had in hand. The folder itself stays: pool children are bound to it."""
+        for place in self.spool.iterdir():
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    place.unlink()
