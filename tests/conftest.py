@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import settings
 from PIL import Image
 
@@ -20,6 +21,9 @@ from tests.seeds import Clock, Seeds, mistallied
 # A slow example says that the machine is busy; what must be quick is timed by tests of its own.
 settings.register_profile("imagemill", deadline=None)
 settings.load_profile("imagemill")
+
+# Nor are 5 s, httpx's own patience, enough for every answer of a busy machine.
+vars(DEFAULT_TIMEOUT_CONFIG).update(connect=60.0, read=60.0, write=60.0, pool=60.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

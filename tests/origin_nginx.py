@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, Self
 
+import httpx
 import pytest
 
 from tests.appliance_process import until
@@ -41,6 +42,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{ root "{folder}"; {tail} }}
         location = /tail {{ return 200 "$request_uri"; }}
+        location = /so-far {{ access_log off; return 204; }}
     }}
 }}
 """
@@ -120,6 +122,8 @@ class Nginx:
         return Counter(int(status) for _, status, _ in answers), sum(int(sent) for _, _, sent in answers)
 
     def _take(self) -> list[list[str]]:
+        # An answer's line is written after its last byte: the one worker does this first, and then answers us.
+        httpx.get(f"{self.url}/so-far", trust_env=False).raise_for_status()
         lines = self._log.read_text().splitlines()
         self._log.write_text("")
         return [line.rsplit(" ", 2) for line in lines]

@@ -150,7 +150,7 @@ def test_the_rest_of_a_flood_is_told_by_itself(stream: io.StringIO) -> None:
         log.info("image failed: %d", n)
     assert len(written(stream)) == 3
     never = threading.Event()
-    for _ in range(500):
+    for _ in range(5_000):
         if len(written(stream)) > 3:
             break
         never.wait(0.02)

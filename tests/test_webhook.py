@@ -35,9 +35,11 @@ def receiver() -> Iterator[Origin]:
         yield running
 
 
-@pytest.fixture
-def caller() -> Iterator[Caller]:
-    made = Caller(CallbackSettings(allow=("127.0.0.1", "hook.example"), timeout_s=0.5), "imagemill/1", resolve=NAMES)
+@pytest.fixture(params=[20.0])
+def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """Patient, where a test does not ask for another one."""
+    section = CallbackSettings(allow=("127.0.0.1", "hook.example"), timeout_s=request.param)
+    made = Caller(section, "imagemill/1", resolve=NAMES)
     yield made
     made.close()
 
@@ -97,7 +99,9 @@ def test_the_wait_that_is_asked_for_is_returned(receiver: Origin, caller: Caller
     assert (attempt.status, attempt.retry_after_s) == (503, 77.0)
 
 
-@pytest.mark.parametrize("path", ["/silent", "/closed", "/garbage"])
+@pytest.mark.parametrize(
+    ("path", "caller"), [("/silent", 0.5), ("/closed", 20.0), ("/garbage", 20.0)], indirect=["caller"]
+)
 def test_no_answer_is_an_attempt_too(path: str, receiver: Origin, caller: Caller) -> None:
     attempt = post(caller, receiver.url + path)
     assert attempt.status is None

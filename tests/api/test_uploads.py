@@ -17,6 +17,13 @@ JOBS = "/api/v1/jobs"
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Site]:
     """A site with a low limit and little patience."""
+    with running(tmp_path / "data", Settings(max_upload_bytes=100_000)) as found:
+        yield found
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Site]:
+    """A site with little patience."""
     with running(tmp_path / "data", Settings(max_upload_bytes=100_000), body_timeout_s=0.4) as found:
         yield found
 
@@ -187,17 +194,16 @@ def test_a_stream_over_the_limit_is_stopped(small: Site) -> None:
         assert client.post(JOBS, files={"file": ("a.csv", SHEET)}).status_code == 202
 
 
-def test_a_slow_body_is_timed_out(small: Site) -> None:
-    with half_an_upload(small, 50_000) as line:
-        eventually(small.leftovers)
+def test_a_slow_body_is_timed_out(hasty: Site) -> None:
+    with half_an_upload(hasty, 50_000) as line:
         begun_at = time.monotonic()
         assert line.recv(65536).startswith(b"HTTP/1.1 408")
         assert time.monotonic() - begun_at < 30
-    eventually(lambda: not small.leftovers())
+    eventually(lambda: not hasty.leftovers())
 
 
-def test_a_trickle_is_timed_out_too(small: Site) -> None:
-    with half_an_upload(small, 50_000) as line:
+def test_a_trickle_is_timed_out_too(hasty: Site) -> None:
+    with half_an_upload(hasty, 50_000) as line:
         line.settimeout(0.1)
         for _ in range(100):
             with contextlib.suppress(TimeoutError):
@@ -205,7 +211,7 @@ def test_a_trickle_is_timed_out_too(small: Site) -> None:
                 break
             line.sendall(b"x")
         assert answer.startswith(b"HTTP/1.1 408")
-    eventually(lambda: not small.leftovers())
+    eventually(lambda: not hasty.leftovers())
 
 
 def test_an_aborted_upload_leaves_nothing(fresh: Site) -> None:

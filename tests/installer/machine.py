@@ -70,7 +70,7 @@ class Copy:
 
     def run(self, *command: str | Path) -> str:
         """Run a command there; it must succeed. Returns what it printed."""
-        done = subprocess.run([*self.entering(), *command], capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run([*self.entering(), *command], capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -30,7 +30,7 @@ def built(folder: Path, what: str, version: str) -> Path:
     """Make a package, as `make deb` does but for the time that compressing takes."""
     own = {**os.environ, "VERSION": version, "OUT": str(folder), "COMPRESSION": "none"}
     done = subprocess.run(
-        [ROOT / "installer/linux/package.sh", what], env=own, capture_output=True, text=True, check=False, timeout=60
+        [ROOT / "installer/linux/package.sh", what], env=own, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())

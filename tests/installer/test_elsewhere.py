@@ -32,7 +32,7 @@ def test_the_windows_installer_compiles(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     made = Path(done.stdout.splitlines()[-1])
