@@ -24,18 +24,20 @@ from tests.story.ledger import PRODUCTS
 
 pytestmark = [pytest.mark.slow, needs_shared, needs_nginx, needs_proc, needs_postgres, needs_redis, needs_s3]
 
+UNHURRIED = {"fetch_per_host_rate": 25}
+"""So that one machine does not do it all before the other has begun."""
+
 
 @pytest.fixture
 def shared(postgres: PostgresServer, redis: RedisServer, s3: S3Server) -> dict[str, Any]:
     """Settings that several machines have in common."""
     places = {"database_url": postgres.make_database(), "queue_url": redis.url, "fetch_retries": 3}
-    places["fetch_per_host_rate"] = 25  # so that one machine does not do it all before the other has begun
     return s3.settings(s3.make_bucket()) | places
 
 
 @pytest.fixture
 def server(shared: dict[str, Any], tmp_path: Path) -> Iterator[ApplianceProcess]:
-    with ApplianceProcess(tmp_path / "server", shared) as server:
+    with ApplianceProcess(tmp_path / "server", shared | UNHURRIED) as server:
         yield server
 
 
@@ -49,11 +51,12 @@ def test_a_worker_helps_is_killed_and_comes_back(
     shop: Shop, server: ApplianceProcess, shared: dict[str, Any], postgres: PostgresServer, tmp_path: Path
 ) -> None:
     settings = shared | {"public_url": server.url}
-    with WorkerProcess(tmp_path / "worker", settings) as worker:
+    with WorkerProcess(tmp_path / "worker", settings | UNHURRIED) as worker:
         job = server.submit(shop.part)
         name = (worker.data_dir / "node").read_text().strip()
         until(lambda: name in leased_by(postgres, shared["database_url"]), 30, "the worker has images in hand", 0.02)
         worker.kill()
+        worker.settings, server.settings = settings, shared
         worker.launch()
         picture = next(PRODUCTS.glob("*.jpg")).read_bytes()
         server.stop()  # who was sent it is not there any more: the worker has it from the database
