@@ -118,6 +118,32 @@ class PostgresServer:
         """Return what psql says, past all code of ours."""
         return self._run("psql", "-qAtc", sql, url)
 
+    @contextlib.contextmanager
+    def locked(self, url: str, table: str) -> Iterator[None]:
+        """Keep everybody from a table for a block."""
+        with subprocess.Popen(
+            self._as_user("psql", "-qAt", url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write(f"BEGIN; LOCK TABLE {table}; SELECT 'held';\n")
+            client.stdin.flush()
+            assert client.stdout.readline() == "held\n"
+            yield
+            client.communicate("ROLLBACK;\n", timeout=30)
+
+    def dump(self, url: str) -> Path:
+        """Return a file with all of a database, as pg_dump makes it while others write."""
+        file = self._folder / f"{uuid.uuid4().hex}.dump"
+        self._run("pg_dump", "-Fc", "-f", str(file), url)
+        return file
+
+    def restore(self, file: Path) -> str:
+        """Put a dump into a database of its own, and return its address."""
+        url = self.make_database()
+        self._run("pg_restore", "--no-owner", "--exit-on-error", "-d", url, str(file))
+        return url
+
     def cleared(self) -> Any:  # noqa: ANN401  the dialect is not ours to name here
         """Return the one database of our schema whose tables are empty, and count from 1."""
         if self._database is None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.appliance_process import ApplianceProcess, needs_proc
-from tests.cli.children import imagemill
+from imagemill.db import open_database
+from tests.appliance_process import ApplianceProcess, needs_proc, until
+from tests.cli.children import imagemill, started
+from tests.cli.homes import JOB, left
 from tests.origin_nginx import Nginx, needs_nginx
 from tests.places import needs_shared
 from tests.postgres_server import PostgresServer, needs_postgres
@@ -62,6 +65,36 @@ def test_all_that_one_machine_has_goes_on_elsewhere(postgres: PostgresServer, s3
         for job in (waiting, sent):
             assert machine.finished(job, 60)["state"] == "completed"
         assert machine.submit(given) not in {ended, waiting, sent}  # ids go on where they were
+
+
+@pytest.mark.timeout(180)
+def test_killed_at_any_point_and_run_again_all_of_it_is_there_once(postgres: PostgresServer, tmp_path: Path) -> None:
+    """It is held while it sends what clients sent, by a file that is never whole, and in the middle of the tables."""
+    url, shelf = postgres.make_database(), tmp_path / "shelf"
+    settings: dict[str, Any] = {"database_url": url, "storage_url": f"file:{shelf}", "workers": 1}
+    home = left(tmp_path / "data")
+    outputs = [f"{number:02x}{'ab' * 19}.jpg" for number in range(30)]
+    for name in outputs:
+        (home / "outputs" / name[:2]).mkdir(parents=True)
+        (home / "outputs" / name[:2] / name).write_bytes(b"picture")
+    open_database(url).close()  # the tables are there, as after a start that was too early
+    os.mkfifo(home / "sources" / "uploads" / JOB / "never")
+    with started(tmp_path, "migrate", **settings) as process:
+        in_hand = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        until(lambda: postgres.query(url, in_hand) != "0\n", 60, "what clients sent is on its way")
+        process.kill()
+    (home / "sources" / "uploads" / JOB / "never").unlink()
+    with postgres.locked(url, "tally"), started(tmp_path, "migrate", **settings) as process:
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        until(lambda: postgres.query(url, waits) != "0\n", 60, "the tables are waited for")
+        process.kill()
+    assert postgres.query(url, "SELECT count(*) FROM job") == "0\n"
+    code, out, told = imagemill(tmp_path, "migrate", **settings)
+    assert (code, out) == (0, "moved: 2 jobs, 3 files of clients, 0 pictures\n"), told
+    assert sorted(path.name for path in shelf.rglob("*.jpg")) == outputs
+    assert {path.read_bytes() for path in shelf.rglob("*.jpg")} == {b"picture"}
+    assert postgres.query(url, "SELECT count(*), count(DISTINCT uid) FROM job") == "2|2\n"
+    assert postgres.query(url, "SELECT count(*) FROM sent") == "3\n"
 
 
 def test_where_to_must_be_said(tmp_path: Path, postgres: PostgresServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,24 @@ def test_kills_leave_the_output_as_it_would_have_been(
 ) -> None:
     survives(shop, shop.part, tmp_path, 2, settings={"database_url": server.make_database(), "queue_url": redis.url})
     assert [path.name for path in (tmp_path / "data").glob("*.db")] == []
+
+
+def test_a_dump_taken_in_the_middle_goes_on_elsewhere(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:
+    """As docs/operations.md has it: pg_dump, then the pictures; and both put back on a machine that has nothing."""
+    settings: dict[str, Any] = {"database_url": server.make_database(), "fetch_retries": 0}
+    with ApplianceProcess(tmp_path / "data", {**settings, "fetch_per_host_rate": 40}) as appliance:
+        job = appliance.submit(shop.part)
+        until(lambda: appliance.job(job)["counts"]["done"] > 10, 60, "some are done")
+        code, _, told = imagemill(tmp_path, "backup", str(tmp_path / "b.zip"), **settings)
+        assert (code, "pg_dump" in told) == (1, True)
+        dump = server.dump(settings["database_url"])
+        shutil.copytree(tmp_path / "data" / "outputs", tmp_path / "new" / "outputs")
+        for name in ("token", "node"):
+            shutil.copy(tmp_path / "data" / name, tmp_path / "new" / name)
+        appliance.kill()
+    with ApplianceProcess(tmp_path / "new", {**settings, "database_url": server.restore(dump)}) as restored:
+        assert restored.finished(job, 120)["state"] == "completed"
+        shop.assert_undisturbed(shop.part, restored.output(job))
 
 
 def test_while_it_is_down_work_pauses_and_then_goes_on(shop: Shop, server: PostgresServer, tmp_path: Path) -> None:

@@ -41,9 +41,6 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool, tell: Tell =
     """Write a new file, mode 0600: it has the token and every secret. It is there when it is whole, or not at all."""
     folders = Folders(Path(loaded.settings.data_dir))
     outputs = local_folder(loaded.settings.storage, folders.outputs)
-    if loaded.settings.database.url is not None:
-        message = "the database is on a server, which is backed up by its own means: see pg_dump"
-        raise BackupError(message)
     _check(loaded.settings, folders, target)
     if has_outputs and outputs is None:
         message = "outputs are kept in S3, which is backed up by its own means: leave --outputs away"
@@ -64,8 +61,8 @@ def make_backup(loaded: Loaded, target: Path, *, has_outputs: bool, tell: Tell =
 def _check(settings: Settings, folders: Folders, target: Path) -> None:
     if settings.database.url is not None:
         message = (
-            "the database is on PostgreSQL, which is backed up by its own means: pg_dump first, then the folder"
-            f" {folders.sources.parent}, which must not be older"
+            "the database is on PostgreSQL, which is backed up by its own means, also while imagemill works: first"
+            " pg_dump, then the pictures; docs/operations.md says how, and how to put them back"
         )
         raise BackupError(message)
     if exchange.is_half_exchanged(folders.root):

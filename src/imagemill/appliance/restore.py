@@ -50,7 +50,10 @@ def restore(file: Path, settings: Settings, *, replaces: bool = False, tell: Tel
     With `replaces` what is there is moved into a folder of its own. StartError while an appliance uses the folder.
     """
     if settings.database.url is not None:
-        message = "a backup has a database of its own: restore it without database.url, or by pg_restore"
+        message = (
+            "a backup has a database of its own: restore it without database.url, then move it by `imagemill migrate`;"
+            " what pg_dump has made is put back by pg_restore"
+        )
         raise BackupError(message)
     folders = Folders(Path(os.path.normpath(Path(settings.data_dir).absolute())))
     with _archive(file) as archive:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagemill.cli import console
+from imagemill.cli.backup import Ticker
 from imagemill.cli.tokens import folder_flags
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ def migrate(config: Path | None, data_dir: str | None) -> None:
     """Copy what the data folder has to `database.url` and `storage.url`, which are to be set before.
 
     Stop imagemill first. Jobs that have not ended go on where it is started next with these settings, and links stay as
-    they are where public_url does. Run again after an interruption it goes on. The folder keeps imagemill.db and the
-    files: remove them when all is well.
+    they are where public_url does. Every few seconds it says how far it is. Run again after an interruption it goes on.
+    The folder keeps imagemill.db and the files: remove them when all is well.
     """
     settings = console.load_settings(config, {"data_dir": data_dir}).settings
     from imagemill.appliance.move import migrate as move
 
-    moved = move(settings)
+    moved = move(settings, tell=Ticker().see)
     click.echo(f"moved: {moved.jobs:,} jobs, {moved.sent:,} files of clients, {moved.files:,} pictures")
