@@ -5,7 +5,19 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from imagemill.metrics import Counter, Histogram, Meters, Pace, Paces, Throughput, count, exposition, gauge, gauges
+from imagemill.metrics import (
+    Counter,
+    Histogram,
+    Meters,
+    Pace,
+    Paces,
+    Sightings,
+    Throughput,
+    count,
+    exposition,
+    gauge,
+    gauges,
+)
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -112,3 +124,19 @@ def test_the_pace_of_a_job_is_of_the_last_seconds() -> None:
     assert paces.now("a") is None
     paces.add("c", 1)
     assert set(paces._ends) == {"c"}
+
+
+def test_a_jobs_pace_is_seen_where_others_work_on_it() -> None:
+    now = [1000.0]
+    sightings = Sightings(lambda: now[0])
+    assert [sightings.pace("a", 100), sightings.pace("b", 0)] == [None, None]
+    now[0] += 2
+    assert [sightings.pace("a", 120), sightings.pace("b", 1)] == [10, 0.5]
+    now[0] += 8
+    assert sightings.pace("a", 160) == 6
+    now[0] += 8
+    assert sightings.pace("a", 160) == 40 / 16  # since the last time that was ten seconds ago
+    now[0] += 50
+    assert sightings.pace("a", 160) == 0
+    assert sightings.pace("a", 150) is None  # some are tried again
+    assert set(sightings._seen) == {"a"}

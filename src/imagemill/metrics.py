@@ -21,6 +21,7 @@ _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 _MINUTE_S: Final = 60
 _LATELY_S: Final = 10.0
 _MOST_ENDS: Final = 1000
+_SIGHT_S: Final = 0.5
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -189,6 +190,30 @@ class Paces:
         return sum(images for _, images in ends) / max(1.0, now - ends[0][0])
 
 
+class Sightings:
+    """How fast jobs go, by how much of them had ended each time somebody looked: others may be at work on them too."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+
+    def pace(self, job: str, ended: int) -> float | None:
+        """Take note of how many images have ended; return how many do in a second, None where nothing is known yet."""
+        now = self._clock()
+        with self._lock:
+            self._seen = {uid: seen for uid, seen in self._seen.items() if seen[-1][0] > now - _MINUTE_S}
+            seen = self._seen.setdefault(job, deque(maxlen=_MOST_ENDS))
+            if seen and seen[-1][1] > ended:
+                seen.clear()  # some of them are tried again
+            while len(seen) > 1 and seen[1][0] < now - _LATELY_S:
+                seen.popleft()
+            if not seen or now - seen[-1][0] >= _SIGHT_S:
+                seen.append((now, ended))
+            began_at, before = seen[0]
+        return (ended - before) / (now - began_at) if now - began_at >= _SIGHT_S else None
+
+
 class Meters:
     """Everything that is counted; one for an appliance."""
 
@@ -207,6 +232,7 @@ class Meters:
         )
         self.pace = Pace()
         self.paces = Paces()
+        self.sightings = Sightings()
 
     def families(self) -> Iterator[Family]:
         """Return all of it."""

@@ -8,7 +8,7 @@ import pytest
 from imagemill.core.errors import NoRoomError, NotFoundError, RequestError
 from imagemill.core.job import Submission
 from imagemill.core.sheet import Fault, ShownRow
-from imagemill.pipeline import Draft, Sweep
+from imagemill.pipeline import Draft
 from imagemill.settings import DraftSettings
 from tests.pipeline.seams import Mill
 from tests.pipeline.test_intake import FAULTY, SHEET, URL
@@ -97,7 +97,7 @@ def test_it_becomes_a_job_and_stays_until_its_end(mill: Mill) -> None:
     draft = checked(mill, BILD)
     for _ in range(2):
         intake = mill.pipeline.intake()
-        for piece in mill.pipeline.drafts.find(draft.id, "shop").pieces():
+        for piece in mill.pipeline.drafts.pieces(mill.pipeline.drafts.find(draft.id, "shop")):
             intake.feed(piece)
         job = intake.accept(Submission(image_column="Bild"), owner="shop", filename=draft.filename).job
         assert job.counts.images == 2
@@ -106,9 +106,9 @@ def test_it_becomes_a_job_and_stays_until_its_end(mill: Mill) -> None:
 
 def test_pieces_of_one_that_has_gone_meanwhile(mill: Mill) -> None:
     found = mill.pipeline.drafts.find(checked(mill, SHEET).id, "shop")
-    mill.pipeline.drafts.delete(found.folder.name, "shop")
+    mill.pipeline.drafts.delete(found.id, "shop")
     with pytest.raises(NotFoundError):
-        list(found.pieces())
+        list(mill.pipeline.drafts.pieces(found))
 
 
 def test_images_without_a_sheet_have_no_columns(mill: Mill) -> None:
@@ -132,12 +132,11 @@ def test_of_many_the_oldest_goes_but_no_other_owners(mill: Mill) -> None:
 
 def test_the_end_comes_some_time_after_the_last_use(mill: Mill) -> None:
     with_settings(mill, keep_s=100)
-    mill.with_parts(sweeps=True)
     used, forgotten = checked(mill, SHEET), checked(mill, SHEET)
     mill.clock.now += 60
     mill.pipeline.drafts.find(used.id, "shop")
     mill.clock.now += 60
-    assert Sweep() not in mill.pipeline.sweep()
+    mill.pipeline.recover()
     assert kept(mill) == {used.id}
     assert forgotten.id != used.id
 
@@ -152,7 +151,7 @@ def test_a_draft_outlives_a_restart(mill: Mill) -> None:
 def test_an_estimate_needs_no_second_reading(mill: Mill) -> None:
     draft = checked(mill, mill.sheet(*mill.urls(30), *mill.urls(30)))
     kept = mill.pipeline.drafts.find(draft.id, "shop")
-    kept.sheet.unlink()
+    mill.pipeline.drafts.sheet(kept).unlink()
     found = mill.pipeline.estimate_draft(kept, Submission(), lambda: False)
     assert found is not None
     assert (found.images, found.unique_images, found.sampled, len(draft.pictures)) == (60, 30, 8, 12)
@@ -168,8 +167,8 @@ def test_what_a_draft_was_not_checked_for_is_not_known(mill: Mill) -> None:
     good, faulty = (drafts.find(checked(mill, sheet).id, "shop") for sheet in (SHEET, FAULTY))
     assert mill.pipeline.estimate_draft(good, other, lambda: False) is None
     assert mill.pipeline.estimate_draft(faulty, Submission(), lambda: False) is None
-    mill.pipeline.look(good.folder.name, "shop", "Images")
-    again = drafts.find(good.folder.name, "shop")
+    mill.pipeline.look(good.id, "shop", "Images")
+    again = drafts.find(good.id, "shop")
     assert mill.pipeline.estimate_draft(again, other, lambda: False) is not None
 
 
@@ -181,3 +180,11 @@ def test_a_draft_is_checked_again_as_one_of_so_many_uploads(mill: Mill) -> None:
         mill.pipeline.look(draft.id, "shop", None)
     upload.discard()
     assert mill.pipeline.look(draft.id, "shop", None).counts.images == 3
+
+
+def test_a_draft_that_cannot_be_kept_leaves_nothing(mill: Mill) -> None:
+    mill.folders.drafts.rmdir()
+    mill.folders.drafts.write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        checked(mill, SHEET)
+    assert (mill.files(), mill.store.known_drafts()) == ([], set())

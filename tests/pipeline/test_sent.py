@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from imagemill.core.errors import NotFoundError
 from imagemill.core.job import Job, Submission
 from imagemill.db import Store
 from imagemill.pipeline import Sweep, sweep
@@ -14,6 +15,7 @@ from imagemill.pipeline.sent import _COPY_S
 from imagemill.settings import Settings
 from imagemill.storage import LocalStorage
 from tests.pipeline.seams import Mill
+from tests.pipeline.test_drafts import BILD, checked
 from tests.postgres_server import needs_postgres
 from tests.seeds import Clock
 
@@ -57,6 +59,36 @@ def test_a_sheet_is_given_back_by_a_machine_that_never_saw_it(mill: Mill, other:
     assert other.pipeline.sweep() == []
     assert files(other) == set()
     assert list(other.store.sent(job.id, "")) == []
+
+
+def test_a_draft_is_the_same_on_every_server(mill: Mill, other: Mill) -> None:
+    draft = checked(mill, BILD)
+    chosen = other.pipeline.look(draft.id, "shop", "Bild")
+    assert (chosen.bytes, chosen.fault_count, chosen.pictures) == (len(BILD), 0, ["http://a/1.jpg"])
+    found = mill.pipeline.drafts.find(draft.id, "shop")
+    assert (found.about.column, found.about.pictures) == ("Bild", chosen.pictures)
+    assert b"".join(mill.pipeline.drafts.pieces(found)).decode() == BILD
+    assert other.pipeline.previews.output(draft.id, 0, Submission().recipe, "shop")[0].source.format == "jpeg"
+    other.pipeline.drafts.delete(draft.id, "shop")
+    with pytest.raises(NotFoundError):
+        mill.pipeline.look(draft.id, "shop", None)
+    mill.pipeline.recover()
+    assert [list(each.folders.drafts.iterdir()) for each in (mill, other)] == [[], []]
+    assert list(mill.store.sent(draft.id, "")) == []
+
+
+def test_a_drafts_sheet_stays_as_long_as_the_draft(mill: Mill, other: Mill, clock: Clock) -> None:
+    draft = checked(mill, BILD)
+    for _ in range(3):
+        clock.now += 3000
+        mill.pipeline.drafts.find(draft.id, "shop")
+        mill.pipeline.recover()
+    assert other.pipeline.look(draft.id, "shop", "Bild").fault_count == 0
+    clock.now += 3601
+    other.pipeline.recover()
+    mill.pipeline.recover()
+    assert [list(each.folders.drafts.iterdir()) for each in (mill, other)] == [[], []]
+    assert list(mill.store.sent(draft.id, "")) == []
 
 
 def test_images_that_were_sent_are_compressed_by_another(mill: Mill, other: Mill) -> None:

@@ -7,6 +7,7 @@ without any the browser must say so itself. Programs have a token.
 
 import asyncio
 import base64
+import zlib
 from typing import Any, Final
 
 from litestar import Request
@@ -112,8 +113,13 @@ def provide_caller(request: Request[Caller, None, State]) -> Caller:
 
 
 def session_name(settings: Settings) -> str:
-    """Return the name of the page's cookie. Cookies do not tell ports apart, and a machine may have several of us."""
-    return f"{SESSION}_{settings.port}"
+    """Return the name of the page's cookie. Cookies do not tell ports apart, and a machine may have several of us.
+
+    Servers behind one public name share their sessions, whatever the port of each.
+    """
+    if settings.database.url is None or settings.public_url is None:
+        return f"{SESSION}_{settings.port}"
+    return f"{SESSION}_{zlib.crc32(settings.public_url.encode()):08x}"
 
 
 def session_of(scope: Scope, settings: Settings) -> str | None:

@@ -232,8 +232,17 @@ def list_failures(parts: GivenParts, caller: GivenCaller, job_id: FromPath[UUID]
 
 def shown(job: Job, parts: Parts) -> Job:
     """Return a job as it is shown: with its links, and its pace while it is at work."""
-    pace = parts.meters.paces.now(job.id) if job.state is JobState.PROCESSING else None
+    pace = _pace(job, parts) if job.state is JobState.PROCESSING else None
     return with_links(job if pace is None else with_pace(job, pace))
+
+
+def _pace(job: Job, parts: Parts) -> float | None:
+    """Return how many images of a job end in a second: as counted here, or, of several machines, as seen."""
+    if not parts.store.is_shared:
+        return parts.meters.paces.now(job.id)
+    counts = job.counts
+    places_per_s = parts.meters.sightings.pace(job.id, counts.images - counts.pending - counts.running)
+    return None if places_per_s is None else places_per_s * counts.unique / max(1, counts.images)
 
 
 def with_urls(image: Image, parts: Parts) -> Image:

@@ -262,7 +262,7 @@ def _draft_of(parts: Parts, asked: Document, sees_only: str | None) -> Kept | No
 
 def _feed(intake: Intake, parts: Parts, asked: Document, draft: Kept | None) -> None:
     if draft:
-        pieces = draft.pieces()
+        pieces = parts.pipeline.drafts.pieces(draft)
     elif asked.sheet_url:
         pieces = parts.pipeline.remote_sheet(asked.sheet_url)
     else:

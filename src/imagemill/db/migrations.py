@@ -196,6 +196,11 @@ STEPS: tuple[Statements, ...] = (
         # Where an image stands once more: the few images of a state are found in a sheet of a million.
         "CREATE INDEX place_again ON place (job_id, image_n) WHERE n <> image_n",
     ),
+    (
+        # Sheets that were checked and are no jobs yet (db/drafts.py).
+        """CREATE TABLE draft (
+            uid TEXT PRIMARY KEY, owner TEXT NOT NULL, about TEXT NOT NULL, used_at REAL NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-_NOT_MOVED: Final = frozenset({"migration", "machine", "turn", "sent"})
+_NOT_MOVED: Final = frozenset({"migration", "machine", "turn", "sent", "draft"})
 _NUMBERED: Final = ("job", "output", "delivery", "fetched")
 """Tables that count their rows' ids themselves."""
 

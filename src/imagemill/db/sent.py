@@ -1,4 +1,4 @@
-"""What clients sent, where several machines need it: sheets and images in pieces, until their job is removed.
+"""What clients sent, where several machines need it: sheets and images in pieces, until their job or draft is removed.
 
 In the database and not in the storage, which may be open to all: a sheet is a secret catalogue. One machine keeps them
 in its data folder alone.
@@ -20,7 +20,7 @@ _FORGOTTEN_S: Final = 3600.0
 
 
 class Sent(Queries):
-    """Queries about it, by the job's public id and a name: the SHA-256 of an image, nothing for the sheet."""
+    """Queries about it, by the id of a job or a draft and a name: the SHA-256 of an image, nothing for the sheet."""
 
     def keep_sent(self, uid: str, name: str, pieces: Iterable[bytes]) -> None:
         """Keep a file. Not on the disk yet when this returns: it is with the job that is accepted next."""
@@ -43,9 +43,10 @@ class Sent(Queries):
         self._touched("DELETE FROM sent WHERE uid = ? AND name = coalesce(?, name)", (uid, name))
 
     def forget_unclaimed(self) -> int:
-        """Forget what has no job, or none any more; return how many pieces those were."""
+        """Forget what is no draft's and has no job, or none any more; return how many pieces those were."""
         return self._touched(
-            "DELETE FROM sent WHERE at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE uid = sent.uid)",
+            "DELETE FROM sent WHERE at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE uid = sent.uid)"
+            " AND NOT EXISTS (SELECT 1 FROM draft WHERE uid = sent.uid)",
             (self._clock() - _FORGOTTEN_S,),
         )
 

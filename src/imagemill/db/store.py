@@ -8,6 +8,7 @@ from imagemill.core.errors import StartError
 from imagemill.db.causes import Causes
 from imagemill.db.database import StoreError, open_database, translated
 from imagemill.db.deliveries import Deliveries
+from imagemill.db.drafts import Drafts
 from imagemill.db.images import Images
 from imagemill.db.leftovers import Leftovers
 from imagemill.db.losses import Losses
@@ -42,6 +43,7 @@ class Store(
     Pauses,
     Machines,
     Sent,
+    Drafts,
 ):
     """The database as the rest of the program sees it; safe from many threads, each with a connection of its own."""
 

@@ -79,7 +79,7 @@ class Pipeline:
         self.verbs = Verbs(parts, perform)
         self.drafts = Drafts(parts)
         self.previews = Previews(parts, self.drafts)
-        self._sweeper = Sweeper(parts, self.drafts)
+        self._sweeper = Sweeper(parts)
 
     def intake(self, kind: JobKind = "sheet", *, is_new: bool = True, profile: Profile | None = None) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
@@ -183,6 +183,7 @@ class Pipeline:
         store.forget_keys()
         store.forget_unclaimed()
         sent.forget_copies(self._parts)
+        self.drafts.sweep()
         store.forget_fetched(self._parts.settings.fetch.remember_urls)
         if at_start and not self._parts.storage.is_durable:
             losses.lose_missing(self._parts, store.recent_outputs(losses.SETTLED_S))

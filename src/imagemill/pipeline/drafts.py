@@ -1,13 +1,12 @@
 """Drafts: sheets that were checked and wait for somebody to say "compress"; each has an owner and an end.
 
-A draft is a folder with the sheet, what is known of it (`about.json`), and sources fetched to be shown. It is no fact
-of the database: losing it costs one more upload. It lies beside the spool and not in it, so that it outlives a restart.
+What is known of a draft is in the database, so that each of several servers knows it. Its sheet lies in a folder
+beside the spool, which outlives a restart, with sources fetched to be shown; another server that needs the sheet has
+it from the database (`sent`). Losing a draft costs one more upload.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import shutil
 import uuid
@@ -20,6 +19,7 @@ import msgspec
 from imagemill.core.errors import NotFoundError
 from imagemill.core.job import Count, JobKind, Moment, Uid
 from imagemill.core.sheet import Fault, Glance
+from imagemill.pipeline import sent
 from imagemill.pipeline.reading import READ_BYTES, Reading, read_again
 from imagemill.pipeline.rules import rules, with_column
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from imagemill.pipeline.parts import Parts
 
 _PICTURES: Final = 12
-_ABOUT: Final = "about.json"
-_SHEET: Final = "sheet"
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -88,18 +86,9 @@ class Kept(msgspec.Struct, frozen=True):
     about: About
 
     @property
-    def sheet(self) -> Path:
-        """The sheet, byte for byte."""
-        return self.folder / _SHEET
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the sheet's bytes."""
-        try:
-            with self.sheet.open("rb") as file:
-                while data := file.read(READ_BYTES):
-                    yield data
-        except FileNotFoundError as error:
-            raise _gone() from error
+    def id(self) -> str:
+        """What it is called by."""
+        return self.folder.name
 
 
 class Drafts:
@@ -107,15 +96,21 @@ class Drafts:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._folder = parts.folders.drafts
 
     def keep(self, reading: Reading, sheet: Path, about: About) -> Draft:
-        """Take over a sheet's file that was read to its end."""
-        self._make_room(about.owner)
-        folder = self._folder / str(uuid.uuid4())
-        folder.mkdir(mode=0o700)
-        shutil.move(sheet, folder / _SHEET)
-        return self._described(Kept(folder, about), reading)
+        """Take over a sheet's file that was read to its end; an owner's oldest drafts go, where it is one too many."""
+        for old in self._parts.store.surplus_drafts(about.owner, self._parts.settings.draft.per_owner - 1):
+            self._forget(old)
+        uid = str(uuid.uuid4())
+        self._parts.store.add_draft(uid, about.owner, _text(about))  # first: a folder that nobody knows is removed
+        try:
+            kept = Kept(self._folder_of(uid), about)
+            shutil.move(sheet, self._parts.folders.draft(uid))
+            sent.share_draft(self._parts, uid)
+            return self._described(kept, reading)
+        except BaseException:
+            self._forget(uid)
+            raise
 
     def look(self, uid: str, sees_only: str | None, column: str | None = None) -> Draft:
         """Check a draft again, with another column of links."""
@@ -124,7 +119,7 @@ class Drafts:
         desk = self._parts.folders.spool / f"check-{secrets.token_hex(8)}"
         desk.mkdir(mode=0o700)
         try:
-            reading = read_again(kept.sheet, known, desk / "staging.db")
+            reading = read_again(self.sheet(kept), known, desk / "staging.db")
             try:
                 return self._described(kept, reading)
             finally:
@@ -134,22 +129,37 @@ class Drafts:
 
     def find(self, uid: str, sees_only: str | None) -> Kept:
         """Return a draft, which then is kept for longer; NotFoundError where there is none, or it is another's."""
-        folder = self._folder / uid
-        about = _about(folder)
-        if about is None or sees_only not in {None, about.owner}:
+        about = self._parts.store.use_draft(uid, sees_only)
+        if about is None:
             raise _gone()
-        self._touch(folder)
-        return Kept(folder, about)
+        return Kept(self._folder_of(uid), msgspec.json.decode(about, type=About))
+
+    def sheet(self, kept: Kept) -> Path:
+        """Return the file of a draft's sheet; NotFoundError where it has gone."""
+        path = sent.draft(self._parts, kept.id)
+        if path is None:
+            raise _gone()
+        return path
+
+    def pieces(self, kept: Kept) -> Iterator[bytes]:
+        """Yield the sheet's bytes; NotFoundError as above."""
+        with self.sheet(kept).open("rb") as file:
+            while data := file.read(READ_BYTES):
+                yield data
 
     def delete(self, uid: str, sees_only: str | None) -> None:
         """Forget a draft."""
-        shutil.rmtree(self.find(uid, sees_only).folder, ignore_errors=True)
+        self._forget(self.find(uid, sees_only).id)
 
     def sweep(self) -> None:
-        """Forget those whose end has come."""
-        ended_at = self._parts.clock() - self._parts.settings.draft.keep_s
-        for folder in self._folder.iterdir():
-            if _used_at(folder) < ended_at:
+        """Forget those whose end has come, and what is here of those that another server has forgotten."""
+        store = self._parts.store
+        for uid in store.ended_drafts(self._parts.clock() - self._parts.settings.draft.keep_s):
+            self._forget(uid)
+        here = list(self._parts.folders.drafts.iterdir())
+        known = store.known_drafts()
+        for folder in here:
+            if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _described(self, kept: Kept, reading: Reading) -> Draft:
@@ -162,15 +172,16 @@ class Drafts:
             unique=sampled.unique,
             sample=[] if reader.faults.total else sampled.urls,
         )
-        self._note(kept.folder, about)
+        self._parts.store.describe_draft(kept.id, _text(about))
+        sheet = self.sheet(kept)
         return Draft(
-            id=kept.folder.name,
+            id=kept.id,
             kind=about.kind,
             filename=about.filename,
-            bytes=kept.sheet.stat().st_size,
+            bytes=sheet.stat().st_size,
             expires_at=datetime.fromtimestamp(self._parts.clock() + self._parts.settings.draft.keep_s, UTC),
             counts=Places(reader.rows, sampled.places, sampled.unique),
-            table=reading.glance(kept.sheet),
+            table=reading.glance(sheet),
             faults=reader.faults.listed,
             fault_count=reader.faults.total,
             warnings=reader.warnings.listed,
@@ -178,37 +189,18 @@ class Drafts:
             pictures=about.pictures,
         )
 
-    def _note(self, folder: Path, about: About) -> None:
-        part = folder / f"about-{secrets.token_hex(4)}"
-        part.write_bytes(msgspec.json.encode(about))
-        part.replace(folder / _ABOUT)
-        self._touch(folder)
+    def _folder_of(self, uid: str) -> Path:
+        folder = self._parts.folders.drafts / uid
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
-    def _touch(self, folder: Path) -> None:
-        now = self._parts.clock()
-        os.utime(folder / _ABOUT, (now, now))
-
-    def _make_room(self, owner: str) -> None:
-        """Forget an owner's oldest drafts where a further one would be too many."""
-        own = [folder for folder in self._folder.iterdir() if (about := _about(folder)) and about.owner == owner]
-        own.sort(key=_used_at, reverse=True)
-        for folder in own[self._parts.settings.draft.per_owner - 1 :]:
-            shutil.rmtree(folder, ignore_errors=True)
+    def _forget(self, uid: str) -> None:
+        self._parts.store.forget_draft(uid)
+        sent.forget_draft(self._parts, uid)
 
 
-def _about(folder: Path) -> About | None:
-    try:
-        return msgspec.json.decode((folder / _ABOUT).read_bytes(), type=About)
-    except FileNotFoundError:
-        return None
-
-
-def _used_at(folder: Path) -> float:
-    """Return when a draft was used last; of one that is being made, when that began."""
-    for path in (folder / _ABOUT, folder):
-        with contextlib.suppress(FileNotFoundError):
-            return path.stat().st_mtime
-    return 0.0
+def _text(about: About) -> str:
+    return msgspec.json.encode(about).decode()
 
 
 def _gone() -> NotFoundError:

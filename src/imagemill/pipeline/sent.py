@@ -6,6 +6,7 @@ A machine that took a sheet in has its file. Another that needs it fetches it on
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -35,6 +36,24 @@ def share(parts: Parts, uid: str) -> None:
 def forget(parts: Parts, uid: str) -> None:
     """Forget what a job's client sent, here and where others find it."""
     parts.folders.forget(uid)
+    if parts.store.is_shared:
+        parts.store.forget_sent(uid)
+
+
+def share_draft(parts: Parts, uid: str) -> None:
+    """Give others the sheet of a draft."""
+    if parts.store.is_shared:
+        parts.store.keep_sent(uid, "", pieces(parts.folders.draft(uid)))
+
+
+def draft(parts: Parts, uid: str) -> Path | None:
+    """Return the file of a draft's sheet; None where there is none."""
+    return _here(parts, parts.folders.draft(uid), uid, "")
+
+
+def forget_draft(parts: Parts, uid: str) -> None:
+    """Forget a draft's sheet and pictures, here and where others find it."""
+    shutil.rmtree(parts.folders.draft(uid).parent, ignore_errors=True)
     if parts.store.is_shared:
         parts.store.forget_sent(uid)
 

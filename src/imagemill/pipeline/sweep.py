@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imagemill.db import Leftover, Shelf
-    from imagemill.pipeline.drafts import Drafts
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
 
@@ -50,9 +49,8 @@ class Sweeper:
     Several may ask; one sweeps at a time. How far the look has come is in memory: a restart begins anew.
     """
 
-    def __init__(self, parts: Parts, drafts: Drafts) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._drafts = drafts
         self._turn = threading.Lock()
         self._walks: dict[Shelf, Iterator[str]] = {}
         self._looked_to = 0
@@ -121,7 +119,6 @@ class Sweeper:
         if strays := self._parts.store.let_strays_go(STRAY_S):
             log.warning("%d stored files belong to no job: they are removed", strays)
         self._empty_spool(now)
-        self._drafts.sweep()
         return [*self._find_missing(), *([Sweep()] if strays else [])]
 
     def _note_strays(self, shelf: Shelf) -> None:

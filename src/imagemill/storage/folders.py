@@ -84,6 +84,10 @@ class Folders(msgspec.Struct, frozen=True):
         """Where the appliance answers, while it runs."""
         return self.root / "running.json"
 
+    def draft(self, uid: str) -> Path:
+        """Return the place of a draft's sheet, in the draft's folder."""
+        return self.drafts / uid / "sheet"
+
     def written(self) -> tuple[Path, ...]:
         """Return the folders that grow: each may be a disk of its own."""
         return self.root, self.sheets, self.uploads, self.sources, self.spool, self.drafts
