@@ -21,6 +21,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from imagemill.api.auth import SAFE
+from imagemill.api.head import answer_head
 from imagemill.api.hot import Ready
 from imagemill.api.parts import Parts
 from imagemill.api.problems import send_problem
@@ -117,8 +118,11 @@ class Gate:
             return
         if scope["path"].startswith(IMAGES):
             await self._published(scope, receive, send)
+            return
+        exchange = Exchange(receive, send, scope["headers"])
+        if scope["method"] == "HEAD":
+            await answer_head(self._app, scope, exchange.receive, exchange.send)
         else:
-            exchange = Exchange(receive, send, scope["headers"])
             await self._app(scope, exchange.receive, exchange.send)
 
     def _check(self, scope: HTTPScope) -> None:
@@ -161,6 +165,7 @@ class Watch:
 
     def __init__(self, scope: HTTPScope, send: Send, meters: Meters) -> None:
         self._scope = scope
+        self._method = scope["method"] if scope["method"] in _METHODS else "other"
         self._send = send
         self._meters = meters
         self._began_s = time.monotonic()
@@ -183,8 +188,7 @@ class Watch:
     def note(self) -> None:
         """Count the request, which is over; one that was never answered has the status 499, as nginx calls it."""
         route = _IMAGE_ROUTE if self._is_image else self._scope.get("path_template") or "other"
-        method = self._scope["method"] if self._scope["method"] in _METHODS else "other"
-        self._meters.requests.add(method, route, str(self._status))
+        self._meters.requests.add(self._method, route, str(self._status))
         self._meters.request_s.observe(self._took_s or time.monotonic() - self._began_s, route)
 
 

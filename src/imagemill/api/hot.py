@@ -67,7 +67,8 @@ class Hot:
         if ready is None:
             return None
         if not ready.is_true():
-            self._forget(path)
+            with self._lock:
+                self._forget(path)
             return None
         with self._lock:
             if path in self._images:
@@ -76,17 +77,16 @@ class Hot:
 
     def keep(self, path: str, ready: Ready) -> None:
         """Keep an answer, and let others go for it."""
-        self._forget(path)
         with self._lock:
+            self._forget(path)
             self._images[path] = ready
             self._left -= ready.taken_bytes
             while self._left < 0:
                 self._left += self._images.popitem(last=False)[1].taken_bytes
 
     def _forget(self, path: str) -> None:
-        with self._lock:
-            gone = self._images.pop(path, None)
-            self._left += gone.taken_bytes if gone else 0
+        gone = self._images.pop(path, None)
+        self._left += gone.taken_bytes if gone else 0
 
 
 def read(path: Path, most_bytes: int) -> tuple[bytes, tuple[int, int, int]] | None:
