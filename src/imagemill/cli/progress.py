@@ -108,7 +108,7 @@ def size(count: int) -> str:
     """Return bytes as people read them, in thousands: `12.3 MB`."""
     value, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
-        if abs(value) < 1000:
+        if abs(value) < (1000 if unit == "B" else 999.95):
             break
         value, unit = value / 1000, larger
     return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
