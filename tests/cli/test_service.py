@@ -18,6 +18,7 @@ from imagemill.cli import entries, main, service
 from imagemill.cli.entries import Entry
 from imagemill.cli.service import Machine, Ran
 from imagemill.core.errors import StartError
+from imagemill.program import own_command
 from imagemill.settings import load
 from tests.places import ROOT
 
@@ -198,11 +199,11 @@ def test_windows_gets_a_file_in_its_start_up_folder(tmp_path: Path, monkeypatch:
 
 
 def test_how_this_program_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert entries.own_command() == ["/opt/python", "-m", "imagemill"]
+    assert own_command() == ["/opt/python", "-m", "imagemill"]
     script = tmp_path / "imagemill"
     script.touch(mode=0o755)
     monkeypatch.setattr(sys, "argv", [str(script)])
-    assert entries.own_command() == [str(script)]
+    assert own_command() == [str(script)]
 
 
 def test_commands_of_the_system_that_are_not_there_are_told(tmp_path: Path) -> None:

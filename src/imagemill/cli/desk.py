@@ -43,15 +43,15 @@ def has_display() -> bool:
 
 def show_desk(*, is_at_login: bool) -> int:
     """Start the appliance if none runs, show the icon until it is quit, and open the page unless this is a login."""
+    from imagemill.program import own_command
     from imagemill.tray.desk import Desk
     from imagemill.tray.login import login_of
     from imagemill.tray.menu import Act
-    from imagemill.tray.neighbour import program
     from imagemill.tray.opening import restore_environment
 
     neighbour = _neighbour()
     restore_environment(os.environ)
-    desk = Desk(neighbour, login_of(program()))
+    desk = Desk(neighbour, login_of(own_command()))
     if not is_at_login:
         desk.ask(Act.OPEN)
     with ExitStack() as stack:

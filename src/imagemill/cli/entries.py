@@ -11,7 +11,6 @@ import os
 import plistlib
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -54,16 +53,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     enabled: Command = ()
     active: Command = ()
     hint: str = ""
-
-
-def own_command() -> list[str]:
-    """Return how this very program is called."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable]
-    script = Path(sys.argv[0]).absolute()
-    if script.stem == NAME and os.access(script, os.X_OK):
-        return [str(script)]
-    return [sys.executable, "-m", NAME]
 
 
 def packaged(root: Path) -> Path | None:

@@ -15,6 +15,7 @@ import msgspec
 from imagemill.cli import console, entries
 from imagemill.cli.entries import Entry
 from imagemill.core.errors import StartError
+from imagemill.program import own_command
 
 Run = Callable[[Sequence[str]], "Ran"]
 
@@ -133,7 +134,7 @@ def flags_of(config: Path | None, data_dir: str | None) -> list[str]:
 
 def entry_of(machine: Machine, flags: Sequence[str], *, is_user: bool) -> Entry:
     """Return what is to be written on a machine."""
-    command, home = entries.own_command(), Path.home()
+    command, home = own_command(), Path.home()
     if machine.platform == "darwin":
         return entries.launch_agent(home, command, flags)
     if machine.platform == "win32":
@@ -203,7 +204,7 @@ def _check_systemd(machine: Machine, *, is_user: bool) -> None:
         raise StartError(
             "a service of the system needs root: sudo imagemill service install; or --user for one of yours"
         )
-    program = entries.own_command()[0]
+    program = own_command()[0]
     if program.startswith(tuple(f"{folder}/" for folder in _UNSEEN)):
         raise StartError(
             f"{program} lies where a service of the system does not look: install it for all users, or use --user"

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,6 +22,7 @@ from imagemill.core.job import Job
 from imagemill.core.states import JobState
 from imagemill.outbound import Remote
 from imagemill.ports import port_near
+from imagemill.program import own_command
 from imagemill.settings import Settings
 from imagemill.storage import Folders, Running, local_folder, read_running
 from imagemill.tray.view import System
@@ -144,7 +144,7 @@ class Neighbour:
         """Start it; `system` answers when it is ready."""
         self.folders.make()
         self.folders.logs.mkdir(mode=0o700, exist_ok=True)
-        command = [*program(), "serve", "--detached", "--data-dir", str(self.folders.root)]
+        command = [*own_command(), "serve", "--detached", "--data-dir", str(self.folders.root)]
         if not self._keeps_port:
             command += ["--port", str(port_near(self._host, self._port))]
         with self._log.open("wb") as log:
@@ -186,11 +186,6 @@ class Neighbour:
             token = _text(self.folders.token).strip() if self._has_token else None
             self._remote = Remote(running.address, token, self._certificate, answer_s=_ANSWER_S)
         return self._remote
-
-
-def program() -> Sequence[str]:
-    """Return how this program is called, frozen or not."""
-    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "imagemill"]
 
 
 def _detached(command: list[str], output: int) -> subprocess.Popen[bytes]:
