@@ -92,7 +92,7 @@ def test_ipv6_is_named_in_brackets(folder: Path, clients: list[Client]) -> None:
 
 
 def test_the_transport_is_one_of_httpx(origin: Origin) -> None:
-    transport = Transport(Guard(LOCAL), tls=ssl.create_default_context())
+    transport = Transport(Guard(LOCAL), tls=ssl.create_default_context)
     request = httpx.Request("GET", f"{origin.url}/a.jpg")
     request.extensions["timeout"] = {"connect": 20.0, "read": 20.0, "deadline": 1e12}
     response = transport.handle_request(request)

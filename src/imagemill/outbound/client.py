@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 _FOREIGN_CODINGS: Final = frozenset({"br", "zstd", "compress", "x-compress"})
 _FAILURES: Final = (OSError, http.client.HTTPException, ValueError)
 _ANY_HEADER: Final = zlib.MAX_WBITS | 32
+_MAKING: Final = threading.Lock()
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -67,7 +69,7 @@ class Client:
         self.guard = Guard(policy, resolve, limits.dns_cache_s)
         self._limits = limits
         self._slot: Slot = slot or (lambda _: nullcontext())
-        self._transport = Transport(self.guard, tls=tls or _tls(), proxy=proxy)
+        self._transport = Transport(self.guard, tls=_tls if tls is None else lambda: tls, proxy=proxy)
         # An image is wanted as it is: a coding would only cost time on both sides.
         self._headers = httpx.Headers({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "identity"})
 
@@ -238,8 +240,14 @@ def retry_after_s(headers: httpx.Headers, now: float) -> float | None:
     return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
 
 
-@cache
 def _tls() -> ssl.SSLContext:
+    """Return the context of all clients, made for the first connection that needs it: that takes 20 ms."""
+    with _MAKING:
+        return _trusting()
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
     """Return a context that trusts httpx's list of authorities and the system's, where a company adds its own."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()

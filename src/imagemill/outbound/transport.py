@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
@@ -221,10 +221,11 @@ class _Proxy(NamedTuple):
 class Transport(httpx.BaseTransport):
     """The carrier. Raises what the guard, sockets, ssl and http.client raise: `client` puts that into our words.
 
-    The request's extension `timeout` holds `connect` and `read` in seconds, and `deadline` on the monotonic clock.
+    `tls` is asked when there is need of it. The request's extension `timeout` holds `connect` and `read` in seconds,
+    and `deadline` on the monotonic clock.
     """
 
-    def __init__(self, guard: Guard, *, tls: ssl.SSLContext, proxy: str | None = None) -> None:
+    def __init__(self, guard: Guard, *, tls: Callable[[], ssl.SSLContext], proxy: str | None = None) -> None:
         self._guard = guard
         self._tls = tls
         self._proxy = _parse_proxy(proxy) if proxy else None
@@ -280,7 +281,7 @@ class Transport(httpx.BaseTransport):
                 _tunnel(sock, origin, self._proxy.headers, ends_at)
             if origin.scheme == "https":
                 sock.settimeout(_left_s(ends_at))
-                sock = self._tls.wrap_socket(sock, server_hostname=origin.host)
+                sock = self._tls().wrap_socket(sock, server_hostname=origin.host)
         except BaseException:
             sock.close()
             raise
