@@ -61,3 +61,12 @@ def test_checking_loads_no_codec() -> None:
     script = "import sys; from imagemill.imaging import engine; engine.check(); print('PIL._imaging' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_describing_which_every_child_does_loads_no_metadata_of_packages() -> None:
+    script = (
+        "import sys; before = set(sys.modules); from imagemill.imaging import engine; engine.describe();"
+        " print('importlib.metadata' in set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
