@@ -15,7 +15,7 @@ from imagemill.core.errors import StartError
 from imagemill.core.job import Submission
 from imagemill.db import Key, KeyTaken, Store, StoreError, open_database, open_store
 from imagemill.db.dialect import Grip
-from imagemill.db.postgres import Postgres, _driver, _spoken
+from imagemill.db.postgres import Postgres, _Clock, _driver, _spoken
 from imagemill.db.soundness import inspect, newest_at
 from imagemill.settings import DatabaseSettings
 from tests.appliance_process import until
@@ -82,11 +82,62 @@ def test_a_connection_that_breaks_in_a_transaction_leaves_nothing_half(store: St
     assert [image.state for image in store.images(claim.job_uid, None, 9, None)[0]] == ["done", "running"]
 
 
+def test_whoever_hangs_in_a_transaction_loses_what_it_had_locked(
+    store: Store, seeds: Seeds, postgres: PostgresServer
+) -> None:
+    claim = seeds.claim(seeds.images(2))
+    url = postgres.url(str(store._rows("SELECT current_database()")[0][0]))
+    other = Store(open_database(url), Clock())
+
+    def hang() -> None:
+        with store._transaction(claim.job_id):
+            me = store._rows("SELECT pg_backend_pid()")[0][0]
+            store._touched("SET idle_in_transaction_session_timeout = 1")
+            until(
+                lambda: not other._rows("SELECT 1 FROM pg_stat_activity WHERE pid = ?", (me,)), 20, "it is thrown out"
+            )
+            store._rows("SELECT 1")
+
+    with pytest.raises(StoreError):
+        hang()
+    other.record_images(claim, [done(claim, 1)])
+    store.record_images(claim, [done(claim, 2)])
+    other.close()
+
+
+def test_what_the_server_is_told_of_a_session(postgres: PostgresServer) -> None:
+    """The kernel's own patience with a machine that has vanished is two hours: tests/cluster cuts a real line."""
+    server = open_database(postgres.make_database())
+    told = dict(server.rows("SELECT name, setting FROM pg_settings WHERE source = 'client'"))
+    server.close()
+    assert told["lock_timeout"] == "30000"
+    gone_s = int(told["tcp_keepalives_idle"]) + int(told["tcp_keepalives_interval"]) * int(told["tcp_keepalives_count"])
+    assert (gone_s, told["tcp_user_timeout"], told["idle_in_transaction_session_timeout"]) == (15, "15000", "25000")
+
+
 def test_its_time_is_ours(postgres: PostgresServer) -> None:
     server = open_database(postgres.make_database())
     assert abs(server.now() - time.time()) < 5
     before = server.now()
     until(lambda: server.now() > before, 5, "time goes on")
+    server.close()
+
+
+def test_while_it_is_away_its_time_goes_on(own: PostgresServer) -> None:
+    """Who says every 15 s that it lives must not be silent for ever because the server was away at that moment."""
+    server = open_database(own.make_database())
+    clock = _Clock(lambda: server.rows("SELECT 1000000000.0::float8")[0][0], server.errors, every_s=0)
+    unheard = Store(server)
+    with own.outage():
+        with pytest.raises(StoreError):
+            unheard.note_machine("a")
+        with pytest.raises(server.errors):
+            clock.now()
+    assert clock.now() == pytest.approx(1e9, abs=60)
+    with own.outage():
+        assert clock.now() == pytest.approx(1e9, abs=60)
+    unheard.note_machine("a")
+    assert unheard.machines() == ["a"]
     server.close()
 
 

@@ -63,7 +63,7 @@ class Queries:
 
     def __init__(self, dialect: Dialect, clock: Callable[[], float] | None = None) -> None:
         self._dialect = dialect
-        self._clock = clock or dialect.now
+        self._clock = clock or self._time
 
     def _rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with translated(self._dialect):
@@ -79,6 +79,10 @@ class Queries:
     def _touched(self, sql: str, params: Sequence[object] = ()) -> int:
         with translated(self._dialect):
             return self._dialect.touched(sql, params)
+
+    def _time(self) -> float:
+        with translated(self._dialect):
+            return self._dialect.now()
 
     def _many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         self._dialect.many(sql, rows)

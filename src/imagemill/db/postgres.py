@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 _GATE: Final = 0x696D6167
 """The advisory lock that whoever holds a job shares, and whoever must be alone takes ("imag")."""
 
+_ON_SERVER: Final = {
+    # As on SQLite: the last commits may be lost with the power, and `durable` waits for the disk.
+    "synchronous_commit": "off",
+    "lock_timeout": "30s",
+    "client_min_messages": "warning",
+    # What a machine had locked that is gone without a word, others get after 15 s: before they give up, and not when
+    # Linux asks after it, which is after two hours. One that hangs with its connection alive has a little longer.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "15s",
+    "idle_in_transaction_session_timeout": "25s",
+}
+"""What the server is told of each session."""
+
 _SESSION: Final = {
     "application_name": "imagemill",
     "connect_timeout": 5,
@@ -35,8 +50,7 @@ _SESSION: Final = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-    # As on SQLite: the last commits may be lost with the power, and `durable` waits for the disk.
-    "options": "-c synchronous_commit=off -c lock_timeout=30s -c client_min_messages=warning",
+    "options": " ".join(f"-c {name}={value}" for name, value in _ON_SERVER.items()),
 }
 _PATIENCE_S: Final = 30.0
 _IDLE_S: Final = 30.0
@@ -140,7 +154,8 @@ class Postgres:
         )
         self.database = _Lent(url.replace("postgres://", "postgresql://", 1), connections)
         self._pipes = threading.local()
-        self._clock = _Clock(lambda: self.rows("SELECT extract(epoch FROM clock_timestamp())::float8")[0][0])
+        asked = "SELECT extract(epoch FROM clock_timestamp())::float8"
+        self._clock = _Clock(lambda: self.rows(asked)[0][0], self.errors)
 
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all that a query finds."""
@@ -267,23 +282,33 @@ class Postgres:
 
 
 class _Clock:
-    """The server's time, asked for now and then and gone on with by a clock that nobody sets."""
+    """The server's time, asked for now and then and gone on with by a clock that nobody sets, also while it is away."""
 
-    def __init__(self, ask: Callable[[], float]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], float], errors: tuple[type[Exception], ...], every_s: float = _LOOK_S) -> None:
+        """Take what asks the server, and what it raises where that cannot be reached."""
+        self._ask, self._errors, self._every_s = ask, errors, every_s
         self._known = (0.0, float("-inf"))
 
     def now(self) -> float:
         """Return it, to some milliseconds."""
         here_s = _steady_s()
         ahead_s, asked_s = self._known
-        if here_s - asked_s > _LOOK_S:
-            there = self._ask()
-            asked_s = _steady_s()
-            ahead_s = there - (here_s + asked_s) / 2
-            self._known = (ahead_s, asked_s)  # together: between the two, another thread would be told of 1970
-            here_s = asked_s
+        if here_s - asked_s > self._every_s:
+            ahead_s, here_s = self._asked(ahead_s)
         return here_s + ahead_s
+
+    def _asked(self, ahead_s: float) -> tuple[float, float]:
+        """Return how far the server's clock is ahead of ours, and ours; as it was, where that cannot be told now."""
+        began_s = _steady_s()
+        try:
+            there = self._ask()
+        except self._errors:
+            if self._known[1] == float("-inf"):
+                raise
+        else:
+            ahead_s = there - (began_s + _steady_s()) / 2
+        self._known = (ahead_s, _steady_s())  # together: between the two, another thread would be told of 1970
+        return self._known
 
 
 def _steady_s() -> float:

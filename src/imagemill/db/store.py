@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imagemill.core.errors import StartError
 from imagemill.db.causes import Causes
-from imagemill.db.database import StoreError, open_database, translated
+from imagemill.db.database import StoreError, open_database
 from imagemill.db.deliveries import Deliveries
 from imagemill.db.drafts import Drafts
 from imagemill.db.images import Images
@@ -54,8 +54,7 @@ class Store(
 
     def now(self) -> float:
         """Return the time that leases are measured by, in seconds since 1970."""
-        with translated(self._dialect):
-            return self._clock()
+        return self._clock()
 
     def ping(self) -> None:
         """Fail as the database does, when it cannot be read."""
