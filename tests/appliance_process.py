@@ -97,12 +97,17 @@ class ApplianceProcess:
     """`imagemill serve` on a free port: start, ask, stop or kill, start again on the same port and data folder."""
 
     def __init__(
-        self, data_dir: Path, settings: Mapping[str, object] = MappingProxyType({}), *, program: Path = SOURCE
+        self,
+        data_dir: Path,
+        settings: Mapping[str, object] = MappingProxyType({}),
+        *,
+        program: Path = SOURCE,
+        address: str = "127.0.0.1",
     ) -> None:
-        """Settings are named as in the environment: `{"fetch_retries": 1}`."""
+        """Settings are named as in the environment: `{"fetch_retries": 1}`. `address` is the `host` they name."""
         self.data_dir = data_dir
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{address}:{self.port}"
         self.log = data_dir.parent / f"{data_dir.name}.log"
         self.settings = settings
         self._command = [str(program), "serve", "--port", str(self.port)]
@@ -250,9 +255,9 @@ class ApplianceProcess:
 class WorkerProcess(ApplianceProcess):
     """`imagemill worker`, which answers nobody: it is ready when it says so."""
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, object]) -> None:
-        super().__init__(data_dir, settings)
-        self._command = [str(SOURCE), "worker"]
+    def __init__(self, data_dir: Path, settings: Mapping[str, object], *, program: Path = SOURCE) -> None:
+        super().__init__(data_dir, settings, program=program)
+        self._command = [str(program), "worker"]
 
     def ready(self) -> Self:
         """Wait until it has said that it works."""

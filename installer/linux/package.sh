@@ -49,6 +49,7 @@ deb() {
     find "$root/usr/lib/imagemill" -type f ! -path "$root/usr/lib/imagemill/imagemill" -exec chmod 0644 {} +
     ln -s ../lib/imagemill/imagemill "$root/usr/bin/imagemill"
     install -m 0644 systemd/imagemill.service systemd/imagemill@.service "$root/lib/systemd/system"
+    install -D -m 0644 -t "$root/usr/share/doc/imagemill/examples" systemd/worker.conf systemd/worker.env
     install -D -m 0640 installer/linux/imagemill.toml "$root/etc/imagemill/imagemill.toml"
     install -d -m 0700 "$root/etc/imagemill/imagemill.credentials"
     lay_out_share "$root/usr/share" vendor-completions

@@ -113,6 +113,8 @@ def test_it_has_all_that_a_package_has(old: Path) -> None:
         "./usr/share/applications/imagemill.desktop",
         "./usr/share/bash-completion/completions/imagemill",
         "./usr/share/doc/imagemill/copyright",
+        "./usr/share/doc/imagemill/examples/worker.conf",
+        "./usr/share/doc/imagemill/examples/worker.env",
         "./usr/share/doc/imagemill/licences.gz",
         "./usr/share/fish/vendor_completions.d/imagemill.fish",
         "./usr/share/icons/hicolor/scalable/apps/imagemill.svg",

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance_process import FROZEN, ApplianceProcess, environment, needs_proc
+from tests.appliance_process import FROZEN, ApplianceProcess, WorkerProcess, environment, needs_proc, until
 from tests.origin_nginx import needs_nginx
-from tests.places import needs_shared
+from tests.places import ROOT, needs_shared
 from tests.ports import free_port
+from tests.postgres_server import PostgresServer, needs_postgres
+from tests.redis_server import RedisServer, needs_redis
 from tests.s3_server import S3Server, needs_s3
 from tests.story.conftest import Shop
 from tests.story.kills import survives
@@ -51,6 +53,34 @@ def test_the_binary_has_the_page(tmp_path: Path) -> None:
 
 
 @needs_s3
-def test_the_binary_stores_in_s3(shop: Shop, s3: S3Server, tmp_path: Path) -> None:
-    """Its S3 client is a library of machine code that is imported late: freezing could miss it."""
-    survives(shop, shop.part, tmp_path, 1, FROZEN, s3.settings(s3.make_bucket()))
+@needs_postgres
+@needs_redis
+def test_the_binary_works_with_others(
+    shop: Shop, postgres: PostgresServer, redis: RedisServer, s3: S3Server, tmp_path: Path
+) -> None:
+    """The drivers of PostgreSQL, Redis and S3 are imported late, by name, two with machine code: freezing could miss
+    them. The worker has what its environment file names from there, and the rest from a file of settings.
+    """
+    database = postgres.make_database()
+    shared = s3.settings(s3.make_bucket()) | {"database_url": database, "queue_url": redis.url, "fetch_retries": 3}
+    server = ApplianceProcess(tmp_path / "server", shared, program=FROZEN)
+    words = re.findall(r"^IMAGEMILL_(\w+)=", (ROOT / "systemd" / "worker.env").read_text(), re.MULTILINE)
+    told = {word.lower(): (shared | {"public_url": server.url})[word.lower()] for word in words}
+    (tmp_path / "imagemill.toml").write_text(
+        "[storage]\n" + "".join(f'{name} = "{shared[f"storage_{name}"]}"\n' for name in ("access_key", "secret_key"))
+    )
+    with server:
+        server.post("/system/pause")
+        job = server.submit(shop.part)
+        server.post("/system/resume")
+        assert server.stop() == 0
+        left = "SELECT count(*) FROM image WHERE state <> 'done'"
+        assert postgres.query(database, left) != "0\n"
+        with WorkerProcess(
+            tmp_path / "worker", {**told, "config": tmp_path / "imagemill.toml"}, program=FROZEN
+        ) as worker:
+            until(lambda: postgres.query(database, left) == "0\n", 60, "the worker does all that is left", 0.2)
+            assert worker.stop() == 0
+        server.launch()
+        server.ready()
+        shop.assert_undisturbed(shop.part, server.output(job))
