@@ -39,7 +39,7 @@ http {{
     uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
     types {{ image/jpeg jpg jpeg; image/png png; image/webp webp; image/gif gif; }}
     server {{
-        listen 127.0.0.1:{port};
+        listen {address}:{port};
         location / {{ root "{folder}"; {tail} }}
         location = /tail {{ return 200 "$request_uri"; }}
         location = /so-far {{ access_log off; return 204; }}
@@ -54,15 +54,15 @@ class Nginx:
     With `distinct` every address has bytes of its own: itself, behind the picture's end, where no decoder looks.
     """
 
-    def __init__(self, folder: Path, *, logs: bool = True, distinct: bool = False) -> None:
-        """Take a free port; nothing runs yet."""
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, folder: Path, *, logs: bool = True, distinct: bool = False, address: str = "127.0.0.1") -> None:
+        """Take a free port of an address of ours; nothing runs yet."""
+        self._address, self.port = address, free_port(address)
+        self.url = f"http://{address}:{self.port}"
         self._run = Path(tempfile.mkdtemp(prefix="imagemill-origin-"))
         self._log = self._run / "access.log"
         log = f"{self._log} uri" if logs else "off"
         tail = "add_after_body /tail; addition_types *;" if distinct else ""
-        conf = _CONF.format(run=self._run, log=log, port=self.port, folder=folder, tail=tail)
+        conf = _CONF.format(run=self._run, log=log, address=address, port=self.port, folder=folder, tail=tail)
         (self._run / "nginx.conf").write_text(conf)
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class Nginx:
 
     def _accepts(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection((self._address, self.port), timeout=1).close()
         except OSError:
             return False
         return True

@@ -11,9 +11,9 @@ _BELOW_EPHEMERAL: Final = range(20_000, 32_768)
 """No outgoing connection of another test is given one of these between our look and its use (Linux: 32768 and up)."""
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a port of the loopback interface, or another, that nobody listens on."""
     for port in random.sample(_BELOW_EPHEMERAL, 100):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        with contextlib.suppress(OSError), socket.create_server((address, port)):
             return port
     raise RuntimeError(f"none of 100 ports between {_BELOW_EPHEMERAL.start} and {_BELOW_EPHEMERAL.stop} is free")

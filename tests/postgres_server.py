@@ -33,7 +33,6 @@ _SETTINGS: Final = (
     "full_page_writes=off",
     "shared_buffers=32MB",
     "max_connections=200",
-    "listen_addresses=127.0.0.1",
     "autovacuum=off",
 )
 
@@ -56,8 +55,9 @@ on_sqlite: Final = pytest.mark.parametrize("on", ["sqlite"])
 class PostgresServer:
     """The server, while entered."""
 
-    def __init__(self, **settings: str) -> None:
-        self.port = free_port()
+    def __init__(self, *, address: str = "127.0.0.1", **settings: str) -> None:
+        """Take a free port of an address of ours, whose neighbours may come in; nothing runs yet."""
+        self.address, self.port = address, free_port(address)
         self._more = tuple(f"{name}={value}" for name, value in settings.items())
         self._server: subprocess.Popen[bytes] | None = None
         self._database: Any = None
@@ -69,6 +69,8 @@ class PostgresServer:
             if os.geteuid() == 0:  # whom it refuses to run as
                 shutil.chown(self._folder, _USER)
             self._run("initdb", "-D", f"{self._folder}/data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+            with (self._folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.address}/24 trust\n")
             stack.callback(self.stop)
             self.start()
             self._stack = stack.pop_all()
@@ -82,7 +84,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Run, on the same port as before."""
-        told = [word for line in (*_SETTINGS, *self._more) for word in ("-c", line)]
+        told = [word for line in (*_SETTINGS, f"listen_addresses={self.address}", *self._more) for word in ("-c", line)]
         where = ["-D", f"{self._folder}/data", "-k", str(self._folder), "-p", str(self.port)]
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(self._as_user("postgres", *where, *told), stdout=log, stderr=log)
@@ -106,13 +108,21 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         """Return the address of a database."""
-        return f"postgresql://{_USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{_USER}@{self.address}:{self.port}/{database}"
 
     def make_database(self) -> str:
         """Make an empty database, and return its address."""
         name = f"test_{uuid.uuid4().hex}"
         self._run("psql", "-qc", f"CREATE DATABASE {name}", self.url("postgres"))
         return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database: after a crash the server flushes every file of every one before it answers."""
+        self._run("psql", "-qc", f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)", self.url("postgres"))
+
+    def dump(self, url: str) -> str:
+        """Return all of a database, as SQL."""
+        return self._run("pg_dump", url)
 
     def query(self, url: str, sql: str) -> str:
         """Return what psql says, past all code of ours."""
@@ -156,7 +166,7 @@ class PostgresServer:
     def _answers(self) -> bool:
         assert self._server is not None
         assert self._server.poll() is None, (self._folder / "log").read_text()
-        asked = [_program("pg_isready") or "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        asked = [_program("pg_isready") or "pg_isready", "-q", "-h", self.address, "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
     def _run(self, name: str, *words: str) -> str:

@@ -28,9 +28,10 @@ needs_redis: Final = pytest.mark.skipif(
 class RedisServer:
     """The server, while entered; `url` is its address."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        """Take a free port of an address of ours; nothing runs yet."""
+        self.address, self.port = address, free_port(address)
+        self.url = f"redis://{address}:{self.port}/0"
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -46,7 +47,8 @@ class RedisServer:
 
     def start(self) -> None:
         """Run, on the same port as before, with nothing in it."""
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name]
+        words = ["--port", str(self.port), "--bind", self.address, "--save", "", "--dir", self._folder.name]
+        words += ["--protected-mode", "no"]  # it has no password, and machines of a test's network have to come in
         command = ["setpriv", "--pdeathsig", "KILL", "redis-server", *words]
         self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: self.ask("PING") == b"+PONG", 30, "Redis answers")
@@ -69,7 +71,7 @@ class RedisServer:
 
     def ask(self, *words: str) -> bytes:
         """Return the first line of the answer to a command, past every library; empty where there is none."""
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as line:
+        with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5) as line:
             line.sendall(f"{' '.join(words)}\r\n".encode())
             return line.makefile("rb").readline().strip()
         return b""

@@ -85,17 +85,18 @@ osd objectstore = memstore
 memstore device bytes = 2147483648
 [client.admin]
 rgw data = {root}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+rgw frontends = beast endpoint={address} tcp_nodelay=1
 """
 
 
 class S3Server:
     """The server, while entered; `url` is its endpoint."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take a free port; nothing runs yet."""
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
+        """Take a free port of an address of ours; nothing runs yet."""
+        self.port = free_port(address)
+        self._address = f"{address}:{self.port}"
+        self.url = f"http://{self._address}"
         self._root = folder
         self._conf = folder / "ceph.conf"
         self._cluster: list[subprocess.Popen[bytes]] = []
@@ -198,7 +199,7 @@ class S3Server:
         root, fsid, monitor = self._root, str(uuid.uuid4()), f"[v2:127.0.0.1:{free_port()}]"
         for folder in (root, root / "mon", root / "osd", root / "rgw"):
             folder.mkdir(exist_ok=True)
-        self._conf.write_text(_CONF.format(fsid=fsid, root=root, monitor=monitor, port=self.port))
+        self._conf.write_text(_CONF.format(fsid=fsid, root=root, monitor=monitor, address=self._address))
         keyring, map_file = str(root / "keyring"), str(root / "monmap")
         self._run("ceph-authtool", "-C", keyring, "--gen-key", "-n", "mon.", "--cap", "mon", "allow *")
         capable = [word for part in ("mon", "osd", "mgr") for word in ("--cap", part, "allow *")]

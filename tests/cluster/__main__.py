@@ -1,11 +1,14 @@
-"""Two servers and four workers: killed at random, one cut off for longer than its lease lasts; then the ledger.
+"""Two servers and four workers: killed at random, two of them cut off for longer than a lease lasts; then the ledger.
 
     python -m tests.cluster --images 20000 --seed 1
 
 The shop's catalogue goes to one server, small photographs under distinct addresses to the other. Every few seconds a
-worker, or the second server, is killed with all its children and started again; once, when a tenth is done, all lines
-of the first worker are cut for `CUT_S`. In the end every image has ended exactly once, every output is stored, every
-end was told under one id, and each sheet has an output at every place.
+worker, or the second server, is killed with all its children and started again, now and then without a word to anybody,
+as by a power cut. When a twentieth is done, all that the first worker sends and is sent vanishes for `CUT_S`, and the
+second has no network at all. When they are back, each has to take its share of one sheet more. In the end every image
+has ended exactly once, every output is stored, every end was told under one id, and each sheet has an output at every
+place. Each machine has a network of its own where that is possible, else the cut lines are proxies. What the machines
+said is kept in build/cluster/.
 """
 
 from __future__ import annotations
@@ -14,23 +17,32 @@ import argparse
 import contextlib
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from tests.appliance_process import ApplianceProcess, until
-from tests.cluster.stage import Lines, Shared, server, worker
+from tests.cluster.locks import freed_after_s
+from tests.cluster.stage import Shared, Site, Worker
+from tests.network import Line, no_network
 from tests.origin_nginx import Nginx
+from tests.places import ROOT
 from tests.story.ledger import PRODUCTS, SHOP, names, pairs, sheet, shop_sheet
 from tests.story.receiver import Receiver
 
 CUT_S = 75.0
 """Longer than a lease (60 s)."""
 
+CUT_AT = 0.05
 EVERY_S = (4.0, 9.0)
 """Between one kill and the next."""
 
+STANDS_STILL_S = 45.0
+"""How long no image may end: what a machine that is gone had locked is free after 15 s, or 25."""
+
+KEPT = ROOT / "build" / "cluster"
 WORKERS = 4
 DEADLINE_S = 1800.0
 
@@ -38,50 +50,81 @@ DEADLINE_S = 1800.0
 class Trouble:
     """What befalls the cluster while its jobs are under way."""
 
-    def __init__(self, machines: list[ApplianceProcess], lines: Lines, dice: random.Random) -> None:
-        self._machines, self._lines, self._dice = machines, lines, dice
+    def __init__(self, server: ApplianceProcess, workers: list[Worker], dice: random.Random) -> None:
+        self._dropped, self._unplugged, *others = workers
+        self._machines, self._dice = [server, *others], dice
         self._next_at = time.monotonic() + EVERY_S[1]
         self._mended_at: float | None = None
         self.is_cut = False
-        self.kills = 0
+        self.kills, self.power_cuts = 0, 0
 
     def look(self, share_done: float) -> None:
         """Do what is due."""
         now = time.monotonic()
-        if share_done > 0.1 and self._mended_at is None:
-            self._lines.cut()
+        if share_done > CUT_AT and self._mended_at is None:
+            self._dropped.line.drop()
+            self._unplugged.line.unplug()
             self.is_cut, self._mended_at = True, now + CUT_S
-            print(f"  the first worker is cut off at {share_done:.0%}", flush=True)
+            print(f"  two workers are cut off at {share_done:.0%}", flush=True)
         if self.is_cut and self._mended_at is not None and now > self._mended_at:
-            self._lines.mend()
+            for worker in (self._dropped, self._unplugged):
+                worker.line.mend()
             self.is_cut = False
-            print("  and is back", flush=True)
+            print(f"  and are back, at {share_done:.0%}", flush=True)
         if now > self._next_at and share_done < 0.9:
             self._kill(self._dice.choice(self._machines))
             self._next_at = now + self._dice.uniform(*EVERY_S)
 
     def _kill(self, machine: ApplianceProcess) -> None:
+        self.kills += 1
+        if isinstance(machine, Worker) and self._dice.random() < 0.5:
+            self.power_cuts += 1
+            machine.lose_power()
+            return
         machine.kill()
         machine.launch()
-        self.kills += 1
 
     @property
     def is_over(self) -> bool:
-        """Whether the line was cut and mended."""
+        """Whether the lines were cut and mended."""
         return self._mended_at is not None and not self.is_cut
 
 
-def work(first: ApplianceProcess, jobs: list[str], trouble: Trouble) -> None:
-    """Wait for the end of all jobs, in trouble."""
-    ends_at, wanted = time.monotonic() + DEADLINE_S, sum(first.job(job)["counts"]["images"] for job in jobs)
-    while time.monotonic() < ends_at:
+def work(first: ApplianceProcess, jobs: list[str], trouble: Trouble) -> float:
+    """Wait for the end of all jobs, in trouble; return how long no image ended, at most."""
+    began, wanted = time.monotonic(), sum(first.job(job)["counts"]["images"] for job in jobs)
+    before, moved_at, longest_s = 0, began, 0.0
+    while (now := time.monotonic()) < began + DEADLINE_S:
         states = [first.job(job) for job in jobs]
         done = sum(state["counts"].get("done", 0) for state in states)
+        if done > before:
+            before, moved_at = done, now
+        longest_s = max(longest_s, now - moved_at if done < wanted else 0.0)
         trouble.look(done / wanted)
         if all(state["finished_at"] for state in states) and not trouble.is_cut:
-            return
+            return longest_s
         time.sleep(0.5)
     sys.exit(f"not done within {DEADLINE_S} s: {[job['counts'] for job in states]}")
+
+
+def all_return(shared: Shared, workers: list[Worker]) -> None:
+    """See that each worker says that it lives, with no help of ours."""
+    began, since = time.monotonic(), shared.now()
+    names = {worker.name for worker in workers}
+    until(lambda: names <= shared.living(since), 90, "each worker says that it lives", 0.2)
+    print(f"  each worker says so {time.monotonic() - began:.0f} s later", flush=True)
+
+
+def all_help(shared: Shared, workers: list[Worker]) -> None:
+    """See that each worker has images in hand."""
+    seen: set[str] = set()
+    names = {worker.name for worker in workers}
+
+    def have_all() -> bool:
+        seen.update(shared.holders())
+        return names <= seen
+
+    until(have_all, 60, "each worker has images in hand")
 
 
 def audit(shared: Shared, first: ApplianceProcess, given: dict[str, bytes], receiver: Receiver) -> None:
@@ -115,39 +158,64 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     chosen = parser.parse_args()
     print(f"cluster: {chosen.images} small images and the shop, seed {chosen.seed}", flush=True)
+    reason = no_network()
+    print(f"  no network for each machine, proxies instead: {reason}" if reason else "  each in a network of its own")
     with contextlib.ExitStack() as stack:
-        run(stack, chosen.images, random.Random(chosen.seed))
+        run(stack, chosen.images, random.Random(chosen.seed), reason)
 
 
-def run(stack: contextlib.ExitStack, images: int, dice: random.Random) -> None:
+def run(stack: contextlib.ExitStack, images: int, dice: random.Random, reason: str) -> None:
     """Build the cluster, disturb it, and audit what it has done."""
     root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagemill-cluster-")))
+    stack.callback(keep_logs, root)
     (root / "s3").mkdir()
-    shared = stack.enter_context(Shared(root / "s3"))
-    shop, products = stack.enter_context(Nginx(SHOP, logs=False)), stack.enter_context(Nginx(PRODUCTS, logs=False))
-    receiver, lines = stack.enter_context(Receiver()), stack.enter_context(Lines(shared))
-    common = {"fetch_retries": 20, "workers": 1, "callback_url": receiver.url}
-    first = server(root / "one", shared.settings() | common)
-    first.settings = {**first.settings, "public_url": first.url}
-    second = server(root / "two", {**shared.settings(), **common, "public_url": first.url})
-    workers = [
-        worker(root / f"worker{n}", {**(lines if n == 0 else shared).settings(), **common}, first.url)
-        for n in range(WORKERS)
-    ]
+    site = Site(stack, root, WORKERS + 2, reason)
+    shared = stack.enter_context(Shared(root / "s3", site.address))
+    shop, products = (
+        stack.enter_context(Nginx(folder, logs=False, address=site.address)) for folder in (SHOP, PRODUCTS)
+    )
+    receiver = stack.enter_context(Receiver(address=site.address))
+    common = shared.settings() | {"fetch_retries": 20, "workers": 1, "callback_url": receiver.url}
+    first, second = site.server("one", common), site.server("two", common)
+    common["public_url"] = first.url
+    for server in (first, second):
+        server.settings = {**server.settings, "public_url": first.url}
+    workers = [site.worker(f"worker{n}", common, shared) for n in range(WORKERS)]
+    if isinstance(line := workers[0].line, Line):
+        freed_s = freed_after_s(line, root, shared.database)
+        print(f"  what a machine had locked that vanished is free after {freed_s:.0f} s", flush=True)
     for machine in (first, second, *workers):
         stack.enter_context(machine)
-    pictures = sorted(PRODUCTS.glob("*.jpg"))[:1000]
-    small = sheet([f"{products.url}/{pictures[n % len(pictures)].name}?{n}" for n in range(images)])
     began = time.monotonic()
-    catalogue = shop_sheet(shop.url)
+    catalogue, small = shop_sheet(shop.url), photographs(products.url, range(images))
     given = {first.submit(catalogue): catalogue, second.submit(small): small}
-    trouble = Trouble([second, *workers[1:]], lines, dice)
-    work(first, list(given), trouble)
+    trouble = Trouble(second, workers, dice)
+    still_s = work(first, list(given), trouble)
+    assert trouble.is_over, "it was over before the lines were cut: give it more --images"
+    all_return(shared, workers)
+    further = photographs(products.url, range(images, images + images // 10))
+    given[first.submit(further)] = further
+    all_help(shared, workers)
+    still_s = max(still_s, work(first, list(given), trouble))
     took_s = time.monotonic() - began
-    assert trouble.is_over, "it was over before the line was cut: give it more --images"
     until(lambda: len({headers["webhook-id"] for headers, _ in receiver.calls}) == len(given), 180, "all ends are told")
     audit(shared, first, given, receiver)
-    print(f"cluster: exact after {trouble.kills} kills and a cut of {CUT_S:.0f} s, in {took_s:.0f} s")
+    assert still_s < STANDS_STILL_S, f"for {still_s:.0f} s no image ended"
+    troubles = f"{trouble.kills} kills, {trouble.power_cuts} of them power cuts, and a cut of {CUT_S:.0f} s"
+    print(f"cluster: exact after {troubles}, in {took_s:.0f} s; for {still_s:.1f} s at most no image ended")
+
+
+def keep_logs(root: Path) -> None:
+    """Keep what the machines said."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for log in root.glob("*.log"):
+        shutil.copy(log, KEPT)
+
+
+def photographs(base: str, numbers: range) -> bytes:
+    """Return a sheet of small photographs under distinct addresses."""
+    pictures = sorted(PRODUCTS.glob("*.jpg"))[:1000]
+    return sheet([f"{base}/{pictures[n % len(pictures)].name}?{n}" for n in numbers])
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.appliance_process import until
-from tests.cluster.stage import Lines, Shared, server, worker
+from tests.appliance_process import ApplianceProcess, WorkerProcess, until
+from tests.cluster.stage import Proxies, Shared
 from tests.origin_nginx import Nginx
 from tests.story.ledger import PRODUCTS, sheet
 
@@ -32,7 +32,7 @@ def cluster(stack: contextlib.ExitStack, images: int) -> tuple[Shared, Path]:
     shared = stack.enter_context(Shared(root / "s3"))
     origin = stack.enter_context(Nginx(PRODUCTS, logs=False, distinct=True))
     pictures = sorted(PRODUCTS.glob("*.jpg"))[:1000]
-    with server(root / "server", shared.settings()) as first:
+    with ApplianceProcess(root / "server", shared.settings()) as first:
         first.post("/system/pause")
         first.submit(sheet([f"{origin.url}/{pictures[n % len(pictures)].name}?{n}" for n in range(images)]))
         first.post("/system/resume")
@@ -43,8 +43,9 @@ def cluster(stack: contextlib.ExitStack, images: int) -> tuple[Shared, Path]:
 def work(stack: contextlib.ExitStack, shared: Shared, root: Path, settings: dict[str, Any], *, crew: int) -> float:
     """Start workers and return how many images a second they make together, from the first to nearly the last."""
     images = int(shared.postgres.query(shared.database, "SELECT count(*) FROM image"))
+    settings = {**settings, "public_url": "http://pictures", "workers": 1}
     for n in range(crew):
-        each = stack.enter_context(worker(root / f"worker{n}", settings, "http://pictures"))
+        each = stack.enter_context(WorkerProcess(root / f"worker{n}", settings))
         core = str(n % (os.cpu_count() or 1))
         for pid in each.pids():
             subprocess.run(["taskset", "-apc", core, str(pid)], capture_output=True, check=True)
@@ -62,7 +63,7 @@ def counted(images: int) -> str:
     """Return what an image costs one worker in round trips."""
     with contextlib.ExitStack() as stack:
         shared, root = cluster(stack, images)
-        lines = stack.enter_context(Lines(shared))
+        lines = stack.enter_context(Proxies(shared))
         before = done(shared)
         work(stack, shared, root, lines.settings(), crew=1)
         made = done(shared) - before

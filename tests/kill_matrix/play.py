@@ -69,3 +69,5 @@ def _keep(scene: Scene, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(scene.appliance.data_dir, place / "data")
     shutil.copy(scene.appliance.log, place)
+    if known := scene.known():
+        (place / "database.sql").write_text(known)

@@ -127,6 +127,7 @@ class Scene:
                 settings = {**SETTINGS, **self.s3.settings(self._bucket)}
             if self.stage.postgres is not None:
                 self._database = self.stage.postgres.make_database()
+                stack.callback(self.stage.postgres.drop_database, self._database)
                 settings = {**settings, "database_url": self._database}
             self.appliance = ApplianceProcess(place / "data", settings, program=program)
             self.appliance.log = self.folder / "appliance.log"
@@ -151,6 +152,10 @@ class Scene:
             return [tuple(line.split("|")) for line in self.stage.postgres.query(self._database, sql).splitlines()]
         with closing(sqlite3.connect(self.appliance.data_dir / "imagemill.db")) as database:
             return [tuple(map(str, row)) for row in database.execute(sql)]
+
+    def known(self) -> str:
+        """Return what a database server holds of this run, as SQL; nothing where there is none."""
+        return self.stage.postgres.dump(self._database) if self.stage.postgres is not None else ""
 
     def stored(self) -> set[str]:
         """Return the names of all stored outputs, looked up past our code."""

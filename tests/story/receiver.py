@@ -16,11 +16,11 @@ SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four b").decode()
 class Receiver(ThreadingHTTPServer):
     """Keeps every call and answers with `status`, while entered."""
 
-    def __init__(self, status: int = 204) -> None:
+    def __init__(self, status: int = 204, *, address: str = "127.0.0.1") -> None:
         self.status = status
         self.calls: list[tuple[Message, bytes]] = []
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+        super().__init__((address, 0), _Answer)
+        self.url = f"http://{address}:{self.server_port}/hook"
 
     def __enter__(self) -> Self:
         Thread(target=self.serve_forever, daemon=True).start()
