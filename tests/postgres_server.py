@@ -120,10 +120,6 @@ class PostgresServer:
         """Remove a database: after a crash the server flushes every file of every one before it answers."""
         self._run("psql", "-qc", f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)", self.url("postgres"))
 
-    def dump(self, url: str) -> str:
-        """Return all of a database, as SQL."""
-        return self._run("pg_dump", url)
-
     def query(self, url: str, sql: str) -> str:
         """Return what psql says, past all code of ours."""
         return self._run("psql", "-qAtc", sql, url)

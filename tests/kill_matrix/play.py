@@ -70,4 +70,4 @@ def _keep(scene: Scene, place: Path) -> None:
     shutil.copytree(scene.appliance.data_dir, place / "data")
     shutil.copy(scene.appliance.log, place)
     if known := scene.known():
-        (place / "database.sql").write_text(known)
+        shutil.copy(known, place)

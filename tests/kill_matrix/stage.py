@@ -153,9 +153,9 @@ class Scene:
         with closing(sqlite3.connect(self.appliance.data_dir / "imagemill.db")) as database:
             return [tuple(map(str, row)) for row in database.execute(sql)]
 
-    def known(self) -> str:
-        """Return what a database server holds of this run, as SQL; nothing where there is none."""
-        return self.stage.postgres.dump(self._database) if self.stage.postgres is not None else ""
+    def known(self) -> Path | None:
+        """Return a file with what a database server holds of this run; None where there is none."""
+        return self.stage.postgres.dump(self._database) if self.stage.postgres is not None else None
 
     def stored(self) -> set[str]:
         """Return the names of all stored outputs, looked up past our code."""
