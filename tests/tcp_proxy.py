@@ -92,12 +92,24 @@ class TcpProxy:
         if self._answer:
             self._refuse_politely(client)
             return
-        server = socket.create_connection(self._server)
+        try:
+            server = socket.create_connection(self._server)
+        except OSError:  # it is down
+            _break(client)
+            return
         with self._lock:
-            self._open |= {client, server}
+            is_broken = self._has_fault()  # since we looked; what was open then is broken already
+            self._open |= set() if is_broken else {client, server}
+        if is_broken:
+            _break(client)
+            _close(server)
+            return
         is_asked = threading.Event()
         threading.Thread(target=self._pass_on, args=(server, client, is_asked), daemon=True).start()
         self._pass_on(client, server, is_asked, is_request=True)
+
+    def _has_fault(self) -> bool:
+        return self._is_refusing or bool(self._answer)
 
     def _refuse_politely(self, client: socket.socket) -> None:
         """Take the request's head and what comes with it, answer, and let the client read that before the end."""

@@ -6,6 +6,7 @@ import io
 import itertools
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -300,23 +301,24 @@ def test_flipped_bytes(how: dict[str, Any]) -> None:
 
 def test_the_gil_is_released() -> None:
     source = written(noise(1500, 1500), "jpeg", quality=95)
-    begun, ended = threading.Event(), threading.Event()
+    begun, is_seen = threading.Event(), threading.Event()
 
     def work() -> None:
         begun.set()
-        requantised(source)
-        ended.set()
+        while not is_seen.is_set():
+            requantised(source)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(60)  # no thread gives way of itself
+    interval, began = sys.getswitchinterval(), time.monotonic()
+    sys.setswitchinterval(100)  # no thread gives way of itself
     try:
         thread = threading.Thread(target=work)
         thread.start()
         begun.wait()
-        assert not ended.is_set()
+        is_seen.set()
     finally:
         sys.setswitchinterval(interval)
         thread.join()
+    assert time.monotonic() - began < 90
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
