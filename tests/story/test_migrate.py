@@ -67,7 +67,6 @@ def test_all_that_one_machine_has_goes_on_elsewhere(postgres: PostgresServer, s3
         assert machine.submit(given) not in {ended, waiting, sent}  # ids go on where they were
 
 
-@pytest.mark.timeout(180)
 def test_killed_at_any_point_and_run_again_all_of_it_is_there_once(postgres: PostgresServer, tmp_path: Path) -> None:
     """It is held while it sends what clients sent, by a file that is never whole, and in the middle of the tables."""
     url, shelf = postgres.make_database(), tmp_path / "shelf"

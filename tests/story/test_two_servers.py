@@ -159,7 +159,6 @@ def sends(proxy: Proxy, pictures: list[str], **fields: object) -> str:
     return str(jobs[0])
 
 
-@pytest.mark.timeout(240)
 def test_a_sheet_goes_through_both(servers: Servers, pictures: list[str]) -> None:
     (one, two), proxy = servers
     job = sends(proxy, pictures, keep_original=True)
