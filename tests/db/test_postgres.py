@@ -115,6 +115,15 @@ def test_what_the_server_is_told_of_a_session(postgres: PostgresServer) -> None:
     assert (gone_s, told["tcp_user_timeout"], told["idle_in_transaction_session_timeout"]) == (15, "15000", "25000")
 
 
+def test_who_comes_after_a_restart_of_the_server_notices_nothing(own: PostgresServer) -> None:
+    store = Store(open_database(own.make_database()), Clock())
+    together(*[store.ping] * 4)
+    with own.outage():
+        pass
+    together(*[store.ping] * 4)
+    store.close()
+
+
 def test_its_time_is_ours(postgres: PostgresServer) -> None:
     server = open_database(postgres.make_database())
     assert abs(server.now() - time.time()) < 5

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+import selectors
 import sqlite3
 import threading
 import time
@@ -116,7 +117,7 @@ class _Lent(peewee.PostgresqlDatabase):
             except IndexError:
                 break
             is_old = time.monotonic() - since_s > _IDLE_S
-            if not is_old or not self._adapter.is_connection_closed(connection):
+            if not (_is_left(connection) or (is_old and self._adapter.is_connection_closed(connection))):
                 return connection
             connection.close()
         return None
@@ -279,6 +280,13 @@ class Postgres:
             yield self.database.connection()
         finally:
             self.database.close()
+
+
+def _is_left(connection: Any) -> bool:  # noqa: ANN401
+    """Say whether the server has ended an idle connection: there is something to read, though nobody asked."""
+    with selectors.DefaultSelector() as look:
+        look.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(look.select(0))
 
 
 class _Clock:
