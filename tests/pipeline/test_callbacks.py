@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from msgspec import json
 
-from imagemill.core.job import Job, Profile, Submission
+from imagemill.core.job import Attempt, Job, Profile, Submission
 from imagemill.core.retry import CALLBACK_DELAYS_S
 from imagemill.db import StoreError
 from imagemill.pipeline import Notify, patience
 from imagemill.settings import CompatSettings
-from tests.pipeline.seams import Mill
+from imagemill.storage import MemoryStorage
+from tests.pipeline.seams import Mill, Receiver
 from tests.postgres_server import on_sqlite
 from tests.seeds import NOON
 
@@ -49,6 +50,41 @@ def test_the_payload_is_the_contract_s(mill: Mill, job: Job, notify: Notify) -> 
     callback = mill.job(job).callback
     assert (callback.state, callback.attempts, callback.last_status) == ("delivered", 1, 200)
     assert mill.pipeline.notify(notify.delivery_id) == []
+    assert len(mill.receiver.posted) == 1
+
+
+class Settled(MemoryStorage):
+    """Notes how many calls there had been when it was told to settle."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__()
+        self.after: list[int] = []
+        self._receiver = receiver
+
+    def settle(self) -> None:
+        self.after.append(len(self._receiver.posted))
+
+
+def test_what_is_told_of_is_on_the_disk_where_the_database_is_elsewhere(mill: Mill, notify: Notify) -> None:
+    storage = Settled(mill.receiver)
+    mill.with_parts(storage=storage)
+    mill.pipeline.notify(notify.delivery_id)
+    assert (storage.after, len(mill.receiver.posted)) == ([0] if mill.store.is_shared else [], 1)
+
+
+def test_who_was_killed_while_calling_keeps_it_from_others_for_a_minute(mill: Mill, notify: Notify) -> None:
+    def killed(*_: object) -> Attempt:
+        raise KeyboardInterrupt
+
+    mill.receiver.post = killed  # type: ignore[method-assign, assignment] # a fake's
+    with pytest.raises(KeyboardInterrupt):
+        mill.pipeline.notify(notify.delivery_id)
+    del mill.receiver.post
+    mill.clock.now += 59
+    assert mill.pipeline.notify(notify.delivery_id) == []
+    assert not mill.receiver.posted
+    mill.clock.now += 2
+    mill.pipeline.notify(notify.delivery_id)
     assert len(mill.receiver.posted) == 1
 
 

@@ -137,8 +137,12 @@ def test_the_file_and_its_folders_are_flushed(outputs: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "fsync", look)
     storage.put(NAME, b"x")
     storage.put(OTHER, b"x")
+    before = outputs.stat().st_mtime_ns
+    os.utime(outputs, ns=(0, 0))
+    storage.settle()
     names = [path.name.split(".")[0] for path in flushed]
-    assert names == ["outputs", NAME.split(".")[0], "01", OTHER.split(".")[0], "01"]
+    assert names == ["outputs", NAME.split(".")[0], "01", OTHER.split(".")[0], "01", "outputs"]
+    assert outputs.stat().st_mtime_ns >= before, "a folder without a change has nothing that is waited for"
 
 
 @needs_posix

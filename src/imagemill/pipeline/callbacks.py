@@ -27,16 +27,21 @@ if TYPE_CHECKING:
     from imagemill.pipeline.steps import Step
     from imagemill.webhook import Caller
 
-LEASE_S: Final = 300.0
+MARGIN_S: Final = 45.0
+"""Who was killed while making a callback keeps it from others for so long after the attempt would have ended."""
+
 GONE: Final = 410
 """The receiver wants no more callbacks (Standard Webhooks)."""
 
 
 def notify(parts: Parts, delivery_id: int) -> list[Step]:
     """Make one attempt at a callback, when it is due and nobody else is at it."""
-    delivery = parts.store.claim_delivery(delivery_id, LEASE_S)
+    delivery = parts.store.claim_delivery(delivery_id, parts.settings.callback.timeout_s + MARGIN_S)
     if delivery is None:
         return []
+    if parts.store.is_shared:
+        # The end is on the database's disk, which tells nothing of ours: what it speaks of must not go with the power.
+        parts.storage.settle()
     now = datetime.fromtimestamp(parts.clock(), UTC)
     try:
         body = _body(parts, delivery)

@@ -57,6 +57,9 @@ class Storage(Protocol):
     def adopt(self, name: str, file: Path) -> None:
         """Store a file that its writer has flushed, by moving it where possible; it is gone afterwards."""
 
+    def settle(self) -> None:
+        """Wait until what was adopted would be there after a power cut."""
+
     def has(self, name: str) -> bool:
         """Say whether something is stored under a name."""
 

@@ -58,6 +58,11 @@ class LocalStorage:
             self.put(name, file)
             file.unlink()
 
+    def settle(self) -> None:
+        """Change a trifle and flush it: a journal keeps what came before in order, even on a disk that is full."""
+        os.utime(self._root)
+        flush_folder(self._root)
+
     def has(self, name: str) -> bool:
         """Say whether a file of that name is there."""
         # Asked of every picture of a run at once: 5 µs, and 11 by way of a Path. A disk that cannot be read raises:

@@ -28,6 +28,9 @@ class MemoryStorage:
         self.put(name, file)
         file.unlink()
 
+    def settle(self) -> None:
+        """Have nothing to wait for."""
+
     def has(self, name: str) -> bool:
         """Say whether there are bytes of that name."""
         return checked(name) in self._files
