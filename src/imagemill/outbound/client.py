@@ -241,7 +241,7 @@ def retry_after_s(headers: httpx.Headers, now: float) -> float | None:
 
 
 def _tls() -> ssl.SSLContext:
-    """Return the context of all clients, made for the first connection that needs it: that takes 20 ms."""
+    """Return the context of all clients, made for the first connection that needs it: that takes 40 ms."""
     with _MAKING:
         return _trusting()
 
