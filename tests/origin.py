@@ -237,7 +237,6 @@ class Exchange:
         self._reply(404, b"<html>not here</html>", "Content-Type: text/html")
 
     def status(self) -> None:
-        """`/status/418`."""
         self._reply(int(self._rest.partition("/")[0]), b"so be it")
 
     def limited(self) -> None:
@@ -308,12 +307,15 @@ class Exchange:
         raise Closed
 
     def small_length(self) -> None:
-        """Says 10 bytes and sends them all, on a connection it would keep."""
         self._send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + self._data)
 
     def no_length(self) -> None:
         self._send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + self._data)
         raise Closed
+
+    def no_end(self) -> None:
+        self._send(b"HTTP/1.1 200 OK\r\n\r\n" + self._data)
+        self._pause(3600)
 
     def chunked(self) -> None:
         self._send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -14,7 +14,9 @@ from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.retry import is_transient
 from imagemill.fetch import MEMORY_BYTES, Fetcher, validator_of
 from imagemill.hosts.host import FIRST_FAILURES
+from imagemill.outbound import Breaker
 from imagemill.settings import FetchSettings
+from tests.appliance_process import until
 from tests.origin import Origin
 
 SMALL = os.urandom(22_000)
@@ -249,3 +251,20 @@ OLD, NEW = DATE, "Mon, 05 Jan 2026 10:00:30 GMT"
 )
 def test_only_a_validator_of_sane_form_is_kept(headers: dict[str, str], expected: str) -> None:
     assert validator_of(headers) == expected
+
+
+@pytest.mark.parametrize("route", ["silent", "drip", "no-end"])
+def test_a_download_is_broken_off_by_another_thread(fetcher: Fetcher, origin: Origin, spool: Path, route: str) -> None:
+    breaker = Breaker()
+    with ThreadPoolExecutor(1) as hand:
+        under_way = hand.submit(fetcher.fetch, f"{origin.url}/{route}/small.jpg", breaker)
+        until(lambda: breaker.busy_s > 0, 20, "it has begun")
+        breaker.break_off()
+        failed = under_way.exception(15)  # its own limits are 20 and 60 s
+    assert isinstance(failed, ImageError)
+    assert (failed.image_code, failed.is_attempt) == (ImageCode.CANCELLED, False)
+    hits = origin.hits.total()
+    with pytest.raises(ImageError, match="cancelled"):
+        fetcher.fetch(f"{origin.url}/small.jpg", breaker)
+    assert (origin.hits.total(), breaker.busy_s, list(spool.iterdir())) == (hits, 0, [])
+    assert fetcher.fetch(f"{origin.url}/small.jpg").data == SMALL

@@ -31,7 +31,7 @@ from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.keys import host_of
 from imagemill.core.retry import TRANSIENT_STATUS
 from imagemill.hosts import Hosts, Rules
-from imagemill.outbound import Answer, Client, Limits, Resolve, resolve, retry_after_s
+from imagemill.outbound import Answer, Breaker, Client, Limits, Resolve, resolve, retry_after_s
 from imagemill.settings import FetchSettings
 
 MEMORY_BYTES: Final = 1 << 20
@@ -103,15 +103,18 @@ class Fetcher:
             tls=tls,
         )
 
-    def fetch(self, url: str) -> Fetched:
-        """Return the source behind `url`, which is canonical (`web_url`); ImageError when there is none."""
-        with self._hosts.visit(host_of(url)), self._client.get(url) as answer:
+    def fetch(self, url: str, breaker: Breaker | None = None) -> Fetched:
+        """Return the source behind `url`, which is canonical (`web_url`); ImageError when there is none.
+
+        With a `breaker` another thread may end it.
+        """
+        with self._hosts.visit(host_of(url)), self._client.get(url, breaker=breaker) as answer:
             return self._source(url, answer)
 
-    def refetch(self, url: str, validator: str) -> Fetched | None:
+    def refetch(self, url: str, validator: str, breaker: Breaker | None = None) -> Fetched | None:
         """Return the source behind `url`, or None when it is still the one that `validator` came with."""
         name = "If-None-Match" if validator.endswith('"') else "If-Modified-Since"
-        with self._hosts.visit(host_of(url)), self._client.get(url, {name: validator}) as answer:
+        with self._hosts.visit(host_of(url)), self._client.get(url, {name: validator}, breaker) as answer:
             if answer.status == http.HTTPStatus.NOT_MODIFIED and answer.url == url:
                 answer.drain()
                 return None

@@ -34,12 +34,12 @@ class Origin:
         self.validators: dict[str, str] = {}
         self.refetched: list[tuple[str, str]] = []
 
-    def refetch(self, url: str, validator: str) -> Fetched | None:
+    def refetch(self, url: str, validator: str, _breaker: object = None) -> Fetched | None:
         """Answer that nothing has changed when the validator is still the one of `validators`."""
         self.refetched.append((url, validator))
         return None if self.validators.get(url) == validator else self.fetch(url)
 
-    def fetch(self, url: str) -> Fetched:
+    def fetch(self, url: str, _breaker: object = None) -> Fetched:
         self.before(url)
         self.fetched.append(url)
         told = self.answers.get(url, [url.encode() * 20])

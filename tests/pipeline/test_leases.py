@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import msgspec
@@ -66,6 +67,24 @@ def test_the_heart_beats_by_itself_also_after_the_database_was_away(
             store._touched("ALTER TABLE elsewhere RENAME TO image")
     leases.stop()
     assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+
+@on_sqlite
+def test_downloads_of_a_cancelled_job_are_broken_off_and_no_others(store: Store, seeds: Seeds) -> None:
+    kept, gone = seeds.images(2), seeds.images(2)
+    leases = Leases(store, every_s=0.01)
+    here, there = socket.socketpair()
+    leases.start()
+    with leases.held(seeds.claim(kept)) as wanted, leases.held(seeds.claim(gone)) as unwanted, here, there:
+        wanted.attach(there)
+        unwanted.attach(here)
+        assert leases.break_off(0) == 0
+        store.cancel_job(gone.uid)
+        assert leases.break_off(3600) == 0
+        until(lambda: unwanted.is_broken, 20, "it is broken off when it has taken a second")
+        assert there.recv(1) == b""
+        assert not wanted.is_broken
+    leases.stop()
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "delete"])

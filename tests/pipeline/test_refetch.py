@@ -69,7 +69,7 @@ def test_an_output_that_goes_meanwhile_is_made_again(mill: Mill, first: Job) -> 
     assert path is not None
     refetch = mill.origin.refetch
 
-    def slow(url: str, validator: str) -> object:
+    def slow(url: str, validator: str, _breaker: object = None) -> object:
         path.unlink(missing_ok=True)
         return refetch(url, validator)
 
@@ -133,7 +133,7 @@ def test_an_original_that_goes_meanwhile_is_fetched(mill: Mill) -> None:
     mill.origin.fetched.clear()
     refetch = mill.origin.refetch
 
-    def slow(url: str, validator: str) -> object:
+    def slow(url: str, validator: str, _breaker: object = None) -> object:
         for name in list(mill.parts.originals.names()):
             mill.parts.originals.delete(name)
         return refetch(url, validator)

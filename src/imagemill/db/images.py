@@ -17,7 +17,7 @@ from imagemill.db.lanes import OPEN, Doors, Lanes, open_lane
 from imagemill.db.validators import Validators
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 MAIN = "image"
 """The name of an image's own output; the others are thumbnails."""
@@ -242,6 +242,12 @@ class Images(Jobs, Lanes, Validators):
     def is_worked(self, job_id: int) -> bool:
         """Say whether images of a job are still wanted: it has not ended, and nobody has paused or cancelled it."""
         return self._row(f"SELECT 1 FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)) is not None
+
+    def cancelled_of(self, job_ids: Collection[int]) -> set[int]:
+        """Return those of some jobs that are cancelled, or deleted."""
+        marks = ", ".join("?" * len(job_ids))
+        rows = self._rows(f"SELECT id FROM job WHERE id IN ({marks}) AND cancelled_at IS NULL", tuple(job_ids))
+        return set(job_ids) - {job_id for (job_id,) in rows}
 
     def release_leases(self, *, before: float | None = None, of: str = "") -> int:
         """Return leased images to pending: those whose lease has ended before, or all of one machine's.

@@ -166,7 +166,9 @@ class Host:
         self.mean_s = took_s if self.mean_s is None else 0.8 * self.mean_s + 0.2 * took_s
 
     def learn(self, turn_at: float, now: float, error: ImageError | None) -> None:
-        """Learn from the answer to the request of `turn_at`: `error`, or a good one."""
+        """Learn from the answer to the request of `turn_at`: `error`, or a good one. One broken off teaches nothing."""
+        if error is not None and error.image_code is ImageCode.CANCELLED:
+            return
         if error is not None and error.status in _COMPLAINTS:
             if self._slow_down(turn_at, now, error):
                 self._fail(turn_at, now, error)

@@ -19,6 +19,7 @@ import msgspec
 
 from imagemill.core.addresses import Policy, web_url
 from imagemill.core.errors import ImageCode, ImageError
+from imagemill.outbound.breaker import Breaker
 from imagemill.outbound.guard import Guard, Resolve, resolve
 from imagemill.outbound.transport import STEP_BYTES, Transport
 
@@ -78,12 +79,20 @@ class Client:
         self._transport.close()
 
     @contextmanager
-    def get(self, url: str, headers: dict[str, str] | None = None) -> Iterator[Answer]:
-        """Give the answer behind at most `max_redirects` redirects. `headers` go with the first request only."""
+    def get(self, url: str, headers: dict[str, str] | None = None, breaker: Breaker | None = None) -> Iterator[Answer]:
+        """Give the answer behind at most `max_redirects` redirects. `headers` go with the first request only.
+
+        What `breaker` breaks off is an ImageError that is no attempt (`cancelled`).
+        """
         deadline = None
+        breaker = breaker or Breaker()
         for _ in range(self._limits.max_redirects + 1):
-            request = httpx.Request("GET", url, headers=self._with(headers))
-            with self._slot(request.url.netloc.decode()), self._send(request, deadline) as answer:
+            request = httpx.Request("GET", url, headers=self._with(headers), extensions={"breaker": breaker})
+            with (
+                self._slot(request.url.netloc.decode()),
+                breaker.told(),
+                self._send(request, deadline) as answer,
+            ):
                 if not answer.location:
                     yield answer
                     return
@@ -131,12 +140,14 @@ class Answer:
         self.host = request.url.host
         self.deadline: float = request.extensions["timeout"]["deadline"]
         self._body = cast("httpx.SyncByteStream", response.stream)
+        self._breaker: Breaker = request.extensions.get("breaker") or Breaker()
         self._max_bytes = max_bytes
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._breaker.detach()
         self._body.close()
 
     @property
@@ -194,6 +205,7 @@ class Answer:
                 if size > self._max_bytes:
                     raise self._too_large()
                 yield piece
+            self._breaker.check()  # a body without a length looks whole wherever it ends
         except TimeoutError as error:
             detail = f"{self.host} stopped sending, or sends too slowly: try again later"
             raise ImageError(ImageCode.TIMEOUT, detail, cause=repr(error)) from error

@@ -222,7 +222,7 @@ class Transport(httpx.BaseTransport):
     """The carrier. Raises what the guard, sockets, ssl and http.client raise: `client` puts that into our words.
 
     `tls` is asked when there is need of it. The request's extension `timeout` holds `connect` and `read` in seconds,
-    and `deadline` on the monotonic clock.
+    and `deadline` on the monotonic clock; `breaker`, where there is one, may end it.
     """
 
     def __init__(self, guard: Guard, *, tls: Callable[[], ssl.SSLContext], proxy: str | None = None) -> None:
@@ -246,6 +246,8 @@ class Transport(httpx.BaseTransport):
                 return self._exchange(kept, request)
             except _STALE:
                 kept.close()
+        if breaker := request.extensions.get("breaker"):
+            breaker.check()
         return self._exchange(self._connect(origin, request.extensions["timeout"]), request)
 
     # httpx's name for it.
@@ -263,6 +265,8 @@ class Transport(httpx.BaseTransport):
             target = str(request.url)
             headers |= self._proxy.headers
         try:
+            if breaker := request.extensions.get("breaker"):
+                breaker.attach(connection.wire.sock)
             connection.wire.arm(timeout["read"], timeout["deadline"])
             connection.request(request.method, target, request.content or None, headers)
             answer = connection.getresponse()

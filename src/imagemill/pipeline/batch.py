@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imagemill.db import Claim, Claimed, Shelf
     from imagemill.fetch import Fetched
     from imagemill.imaging.protocol import Compressed, Made
+    from imagemill.outbound import Breaker
     from imagemill.pipeline.parts import Parts
 
 MOST_IMAGES: Final = 8
@@ -76,8 +77,9 @@ class _Before(NamedTuple):
 class Batch:
     """Images of one claim. Use: `fetch` each, `compress` when it `is_full` and at the end, `discard` at last."""
 
-    def __init__(self, parts: Parts, taken: Claim) -> None:
+    def __init__(self, parts: Parts, taken: Claim, breaker: Breaker) -> None:
         self._parts = parts
+        self._breaker = breaker
         self._taken = taken
         self._entries: list[_Entry] = []
         self.is_refused = False
@@ -154,8 +156,8 @@ class Batch:
             return self._upload(sha256)
         before = self._before.get(url)
         if before is None:
-            return self._parts.fetcher.fetch(url)
-        fetched = self._parts.fetcher.refetch(url, before.validator)
+            return self._parts.fetcher.fetch(url, self._breaker)
+        fetched = self._parts.fetcher.refetch(url, before.validator, self._breaker)
         return self._unchanged_of(url, before) if fetched is None else fetched
 
     def _unchanged_of(self, url: str, before: _Before) -> Fetched | Finished:
@@ -164,7 +166,7 @@ class Batch:
         try:
             original = kept(before.made, self._parts.folders.spool, before.sha256)
         except OSError:  # it has gone since we looked
-            return self._parts.fetcher.fetch(url)
+            return self._parts.fetcher.fetch(url, self._breaker)
         return msgspec.structs.replace(original, validator=before.validator)
 
     def _upload(self, sha256: str) -> Fetched:

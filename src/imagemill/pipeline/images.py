@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from imagemill.db import Claim, Claimed
     from imagemill.hosts import Openings
+    from imagemill.outbound import Breaker
     from imagemill.pipeline.batch import Result
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
@@ -68,10 +69,10 @@ def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
 
 def compress(parts: Parts, taken: Claim) -> list[Step]:
     """Make the claimed images' outputs and record them; return what follows: more work, or the job's callback."""
-    hand = _Hand(parts, taken)
     host = host_of(taken.images[0].url)
     try:
-        with parts.leases.held(taken), about(job=taken.job_uid):
+        with parts.leases.held(taken) as breaker, about(job=taken.job_uid):
+            hand = _Hand(parts, taken, breaker)
             hand.compress_all()
     finally:
         given_up = parts.hosts.leave(host)
@@ -108,11 +109,11 @@ def _far(parts: Parts) -> int:
 class _Hand:
     """Claimed images: compressed a few at a time, recorded now and then, and in the end the rest is given back."""
 
-    def __init__(self, parts: Parts, taken: Claim) -> None:
+    def __init__(self, parts: Parts, taken: Claim, breaker: Breaker) -> None:
         self.notify: list[Step] = []
         self._parts = parts
         self._taken = taken
-        self._batch = Batch(parts, taken)
+        self._batch = Batch(parts, taken, breaker)
         self._rest = {image.n for image in taken.images}
         self._records: list[Record] = []
         self._has_room = True

@@ -11,10 +11,12 @@ import contextlib
 import logging
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from imagemill.db import StoreError
+from imagemill.outbound import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 LEASE_S: Final = 60.0
 HEARTBEAT_S: Final = 15.0
 """A quarter: three heartbeats may be lost to a busy database before the lease is."""
+
+LOOK_S: Final = 1.0
+"""A download that takes longer is looked after: is its job still wanted?"""
 
 
 class Leases:
@@ -49,7 +54,7 @@ class Leases:
         self._on_crew = on_crew
         self._store = store
         self._every_s = every_s
-        self._held: dict[str, Claim] = {}
+        self._held: dict[str, tuple[Claim, Breaker]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -94,12 +99,13 @@ class Leases:
         return [name for name in self._store.machines() if name != self._node] if self._node else []
 
     @contextmanager
-    def held(self, claim: Claim) -> Iterator[None]:
-        """Prolong a claim's leases while the block lasts."""
+    def held(self, claim: Claim) -> Iterator[Breaker]:
+        """Prolong a claim's leases while the block lasts; gives what breaks off its downloads when it is cancelled."""
+        breaker = Breaker()
         with self._lock:
-            self._held[claim.token] = claim
+            self._held[claim.token] = claim, breaker
         try:
-            yield
+            yield breaker
         finally:
             with self._lock:
                 del self._held[claim.token]
@@ -108,12 +114,27 @@ class Leases:
         """Prolong what is in hand; return how many images that is."""
         self._note()
         with self._lock:
-            claims = list(self._held.values())
+            claims = [claim for claim, _ in self._held.values()]
         return self._store.prolong_leases(claims, self.lease_s) if claims else 0
 
+    def break_off(self, after_s: float = LOOK_S) -> int:
+        """Break off downloads of cancelled jobs, wherever that was said; return how many. Short ones are let be."""
+        with self._lock:
+            slow = [(claim, breaker) for claim, breaker in self._held.values() if breaker.busy_s >= after_s]
+        cancelled = self._store.cancelled_of({claim.job_id for claim, _ in slow}) if slow else set()
+        broken = [breaker for claim, breaker in slow if claim.job_id in cancelled]
+        for breaker in broken:
+            breaker.break_off()
+        return len(broken)
+
     def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
+        beat_at = time.monotonic() + self._every_s
+        while not self._stopping.wait(min(LOOK_S, self._every_s)):
             try:
+                self.break_off()
+                if time.monotonic() < beat_at:
+                    continue
+                beat_at = time.monotonic() + self._every_s
                 self.beat()
             except StoreError as error:
                 log.warning("leases could not be prolonged, which is tried again: %s", error.cause)
