@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,8 +166,9 @@ def test_the_sheet_may_come_through_a_pipe(shell: Shell, origin: Origin, monkeyp
     [
         (("jobs", "--url", "http://mill.example"), 2, "name a token for that address"),
         (("jobs", "--url", "http://127.0.0.1:1", "show", NOBODY), 2, "after the verb"),
-        (("jobs", "show", NOBODY, "--token", "im_wrong"), 1, "This token is not known here."),
-        (("jobs", "show", NOBODY, "--token", "@none"), 1, "No such file"),
+        (("jobs", "show", NOBODY, "--token", "im_wrong"), 1, "This token is not known here: `imagemill token create`"),
+        (("jobs", "show", NOBODY, "--token", "@none"), 1, "No such file or directory: none; see how"),
+        (("jobs", "--url", "mill", "--token", "im_x"), 1, "write it with http://"),
         (("jobs", "show", NOBODY), 1, "there is no such job"),
         (("jobs", "show", "../system"), 2, "not a valid UUID"),
         (("submit", "shop.csv", "--json", "-o", "-"), 2, "both want standard output"),
@@ -183,6 +185,17 @@ def test_nobody_there(shell: Shell) -> None:
     code, _, err = shell("jobs", "--url", f"http://127.0.0.1:{free_port()}")
     assert code == 1
     assert "start `imagemill serve`" in err
+
+
+def test_a_stranger_on_the_port_of_one_that_died_is_not_shown_the_token(
+    shell: Shell, origin: Origin, appliance: ApplianceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEMILL_PORT", origin.url.rpartition(":")[2])
+    shutil.copy(appliance.data_dir / "token", tmp_path / "token")
+    running = {"address": origin.url, "pid": os.getpid()}
+    (tmp_path / "running.json").write_text(json.dumps(running))
+    code, _, err = shell("jobs", "--data-dir", str(tmp_path))
+    assert (code, "no imagemill runs on" in err, "imagemill serve" in err) == (1, True, True), err
 
 
 def test_somebody_else_there(shell: Shell, origin: Origin) -> None:

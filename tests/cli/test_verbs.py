@@ -21,6 +21,7 @@ from imagemill.cli.run import settings_of, trouble
 from imagemill.cli.serve import is_journal
 from imagemill.core.errors import NotFoundError, RequestError, SettingError, StartError, UnfitError
 from imagemill.core.recipe import Recipe, Thumbnail
+from imagemill.db import StoreError
 from imagemill.settings import CallbackSettings, ImageSettings, Settings
 
 TOKEN_VERBS = [("token", verb) for verb in ("show", "create", "list", "revoke")]
@@ -97,6 +98,11 @@ def test_the_program_ends_with_the_verbs_exit_code(program: list[str]) -> None:
     assert done.stdout == ""
 
 
+RIGHTS = "give it to the user who calls imagemill, or name another place"
+DOCTOR = "run `imagemill doctor`, which looks at all that imagemill needs"
+LOCKED = "database is locked; another program holds it: close that one, and try again"
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
@@ -105,8 +111,19 @@ def test_the_program_ends_with_the_verbs_exit_code(program: list[str]) -> None:
         (UnfitError("a newer database"), 2, "Error: a newer database\n"),
         (SettingError("setting port"), 2, "Error: setting port\n"),
         (RequestError("wrong fields", [("quality", "1 to 100")]), 2, "Error: wrong fields\n  quality: 1 to 100\n"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, "Error: Permission denied: /x\n"),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "Error: No space left on device\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 1, f"Error: Permission denied: /x; {RIGHTS}\n"),
+        (OSError(errno.ENOSPC, "No space"), 1, "Error: No space; free some space, or name a place on another disk\n"),
+        (
+            OSError(errno.ENOEXEC, "Odd"),
+            1,
+            f"Error: Odd; {DOCTOR}\n",
+        ),
+        (
+            StoreError("", cause="database is locked"),
+            1,
+            f"Error: the database cannot be read or written now: {LOCKED}\n",
+        ),
+        (StoreError("the database cannot be read"), 1, "Error: the database cannot be read\n"),
         (NotFoundError("a\x1b[2Jb"), 1, "Error: a\ufffd[2Jb\n"),
         (click.UsageError("no"), 2, "Error: no\n"),
         (click.Abort(), 130, "Interrupted.\n"),

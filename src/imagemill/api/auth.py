@@ -85,7 +85,7 @@ class Authentication:
         if token is None:
             raise UnauthorizedError("Send the header `Authorization: Bearer <token>`.")
         if caller is None:
-            raise UnauthorizedError("This token is not known here.")
+            raise UnauthorizedError("This token is not known here: `imagemill token create` makes one that is.")
         return caller
 
     async def _signed_in(self, scope: Scope, session: str) -> Caller:

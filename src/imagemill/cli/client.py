@@ -13,6 +13,7 @@ import click
 from imagemill.cli import console
 from imagemill.cli.progress import size
 from imagemill.cli.tokens import local_token
+from imagemill.core.errors import RemoteError
 from imagemill.core.states import JobState
 
 if TYPE_CHECKING:
@@ -47,22 +48,29 @@ class Asking:
         settings = console.load_settings(self._config, {"data_dir": self._data_dir}).settings
         running = running_address(settings)
         url = self._url or running or local_address(settings)
-        is_here = url == running or urlsplit(url).hostname in _LOOPBACK
+        # The port of one that has died may be another's by now: only who holds the folder's lock is shown its token
+        # unasked, or whoever a flag names.
+        is_here = url == running or (self._url is not None and urlsplit(url).hostname in _LOOPBACK)
         # Our own certificate is for a name that others call us by: here it is enough that it is ours.
         known = Path(settings.tls_cert) if settings.tls_cert and is_here else None
-        return Remote(url, self._given_token() or _local_token(settings, is_here=is_here), known)
+        return Remote(url, self._given_token() or self._local_token(settings, is_here=is_here), known)
 
     def _given_token(self) -> str | None:
         if self._token and self._token.startswith("@"):
             return Path(self._token[1:]).read_text(encoding="utf-8").strip()
         return self._token
 
-
-def _local_token(settings: Settings, *, is_here: bool) -> str | None:
-    """Return the token of the data folder, which opens everything here and is nobody's business elsewhere."""
-    if not is_here:
-        raise click.UsageError("name a token for that address: --token TOKEN, or --token @FILE")
-    return None if settings.auth == "none" else local_token(Path(settings.data_dir))
+    def _local_token(self, settings: Settings, *, is_here: bool) -> str | None:
+        """Return the token of the data folder, which opens everything here and is nobody's business elsewhere."""
+        if self._url is not None and not is_here:
+            raise click.UsageError("name a token for that address: --token TOKEN, or --token @FILE")
+        if settings.auth == "none":
+            return None
+        token = local_token(Path(settings.data_dir))
+        if not is_here:
+            message = f"no imagemill runs on {settings.data_dir}: start `imagemill serve`, or name an address by --url"
+            raise RemoteError(message)
+        return token
 
 
 def client_flags(command: Decorated) -> Decorated:

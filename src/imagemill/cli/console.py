@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imagemill.cli import steps
 from imagemill.core.errors import ImagemillError, RequestError, SettingError, UnfitError
 
 if TYPE_CHECKING:
@@ -98,13 +99,21 @@ def exit_code(verb: Callable[[], object], session: Session) -> int:
 
 def _tell(error: Exception) -> int:
     if isinstance(error, ImagemillError):
-        complain("\n".join([error.detail, *_field_lines(error)]))
+        complain("\n".join([_words(error), *_field_lines(error)]))
         return ExitCode.WRONG_USE if isinstance(error, SettingError | RequestError | UnfitError) else ExitCode.FAILED
     if isinstance(error, OSError) and error.strerror:
-        complain(f"{error.strerror}: {error.filename}" if error.filename else error.strerror)
+        said = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        complain(f"{said}; {steps.of_system(error)}")
     else:
         complain(f"unexpected {type(error).__name__}: {error}. Run it again with --debug, and report what it shows.")
     return ExitCode.FAILED
+
+
+def _words(error: ImagemillError) -> str:
+    """Return its own words; a client is not told what the database says, who sits at its machine is."""
+    if error.code == "database_unavailable" and error.cause:
+        return f"the database cannot be read or written now: {error.cause}; {steps.of_database(error.cause)}"
+    return error.detail
 
 
 def _field_lines(error: ImagemillError) -> list[str]:
@@ -114,7 +123,7 @@ def _field_lines(error: ImagemillError) -> list[str]:
 def complain(text: str) -> None:
     """Say on standard error that something is wrong."""
     click.secho("Error: ", fg="red", nl=False, err=True)
-    click.echo("\n".join(map(printable, text.splitlines())), err=True)
+    click.echo("\n".join(map(printable, text.expandtabs(1).splitlines())), err=True)
 
 
 def printable(text: str) -> str:

@@ -134,7 +134,7 @@ class Jobs(Repeats):
         """Return a job; NotFoundError when there is none or it is another owner's."""
         row = self._row(f"{_JOBS} WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None or owner not in {None, row[4]}:
-            message = "there is no such job: list them with GET /api/v1/jobs"
+            message = "there is no such job: list them with `imagemill jobs`, or GET /api/v1/jobs"
             raise NotFoundError(message)
         return self._job(row)
 

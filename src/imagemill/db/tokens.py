@@ -76,7 +76,10 @@ class Tokens(Queries):
     def revoke_token(self, name: str) -> None:
         """Forget a token, at once; NotFoundError where there is none of that name, or it is the appliance's own."""
         if not self._touched("DELETE FROM token WHERE name = ? AND name <> ?", (name, FIRST)):
-            message = f"there is no token named {name} that can be revoked: list them with GET /api/v1/tokens"
+            message = (
+                f"there is no token named {name} that can be revoked:"
+                " list them with `imagemill token list`, or GET /api/v1/tokens"
+            )
             raise NotFoundError(message)
 
     def caller(self, token: str) -> Caller | None:

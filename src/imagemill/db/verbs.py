@@ -129,7 +129,7 @@ class Verbs(Jobs):
             (uid,),
         )
         if row is None or owner not in {None, row[0]}:
-            message = "there is no such job: list them with GET /api/v1/jobs"
+            message = "there is no such job: list them with `imagemill jobs`, or GET /api/v1/jobs"
             raise NotFoundError(message)
         facts = {"started": row[2] is not None, "paused": row[3] is not None, "cancelled": row[4] is not None}
         counts = {ImageState.PENDING: row[5], ImageState.DONE: row[6], ImageState.FAILED: row[7]}

@@ -106,7 +106,10 @@ class Remote:
         except httpx.ConnectError as error:
             detail = f"nobody answers at {self.url}: start `imagemill serve`, or name another address by --url"
             raise RemoteError(detail, cause=repr(error)) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            detail = f"{self.url} is no address of an imagemill: write it with http:// or https://"
+            raise RemoteError(detail, cause=repr(error)) from error
+        except httpx.HTTPError as error:
             raise RemoteError(f"{self.url} did not answer as it should: try again", cause=repr(error)) from error
 
 
