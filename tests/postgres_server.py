@@ -94,7 +94,7 @@ class PostgresServer:
         """Be gone at once: connections break. What was committed stays."""
         if self._server is not None:
             self._server.send_signal(3)  # SIGQUIT: immediate shutdown
-            self._server.wait(30)
+            self._server.wait(60)
             self._server = None
 
     @contextlib.contextmanager
@@ -136,7 +136,7 @@ class PostgresServer:
             client.stdin.flush()
             assert client.stdout.readline() == "held\n"
             yield
-            client.communicate("ROLLBACK;\n", timeout=30)
+            client.communicate("ROLLBACK;\n", timeout=180)
 
     def dump(self, url: str) -> Path:
         """Return a file with all of a database, as pg_dump makes it while others write."""
@@ -166,7 +166,7 @@ class PostgresServer:
         return subprocess.run(asked, check=False).returncode == 0
 
     def _run(self, name: str, *words: str) -> str:
-        done = subprocess.run(self._as_user(name, *words), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(self._as_user(name, *words), capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -217,7 +217,7 @@ class S3Server:
 
     def _run(self, program: str, *words: str, told: str = "") -> str:
         command = [program, "-c", str(self._conf), *words]
-        done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 

@@ -168,7 +168,7 @@ def test_the_window_holds_while_a_job_runs(run: Callable[..., Queue]) -> None:
     def look(job_id: int) -> None:
         assert story.at_work[job_id] > 0
         depths.append(queue.depth())
-        assert go.wait(30)
+        assert go.wait(60)
 
     story.on_compress = look
     queue = run(story, threads=3)
@@ -289,7 +289,7 @@ def test_stop_waits_for_what_runs_and_begins_nothing_more(carrier: Carrier) -> N
 
     def block(job_id: int) -> None:
         begun.set()
-        assert go.wait(30)
+        assert go.wait(60)
 
     story.on_compress = block
     queue = Queue(carrier(), threads=2)

@@ -39,7 +39,7 @@ class Elsewhere(MemoryStorage):
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
-        assert self.may_answer.wait(30)
+        assert self.may_answer.wait(60)
         if self.trouble:
             raise self.trouble
 

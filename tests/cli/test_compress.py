@@ -179,7 +179,7 @@ def test_a_signal_ends_it_in_order_and_leaves_no_half_file(tmp_path: Path) -> No
     with started(tmp_path, "compress", "x", "-o", "out") as process:
         until(lambda: (tmp_path / "out/x").is_dir() and files(tmp_path / "out/x"), 40, "some are made")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
         assert process.returncode == 130, err
         until(lambda: not session_pids(process.pid), 5, "its children are gone")
     made = files(tmp_path / "out")

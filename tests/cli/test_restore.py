@@ -102,7 +102,7 @@ def test_killed_at_any_moment_the_old_or_the_new_is_whole(home: Path, tmp_path: 
     before, after = contents(old), contents(tmp_path / "whole")
     copies = [shutil.copytree(old, tmp_path / f"killed{number:02}") for number in range(20)]
     command = [sys.executable, "-c", KILLED, str(file), *map(str, copies)]
-    codes = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    codes = subprocess.run(command, check=True, capture_output=True, text=True, timeout=180).stdout.split()
     assert (codes[0], codes[-1]) == ("-9", "0"), "every rename was the last one once"
     seen = []
     for number, copy in enumerate(copies):

@@ -79,13 +79,13 @@ def test_systemd_understands_what_is_written(tmp_path: Path, is_user: bool) -> N
     mode = ["--user"] if is_user else []
     environ = {"LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(tmp_path)}
     analyze = ["systemd-analyze", "verify", *mode, "--recursive-errors=no", "--man=no", str(place)]
-    done = subprocess.run(analyze, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    done = subprocess.run(analyze, capture_output=True, text=True, check=False, timeout=180, env=environ)
     assert "imagemill.service" not in done.stderr
     if not is_user:
         (tmp_path / "etc/systemd/system").mkdir(parents=True)
         shutil.copy(place, tmp_path / "etc/systemd/system")
         enable = ["systemctl", f"--root={tmp_path}", "enable", "imagemill.service"]
-        assert subprocess.run(enable, capture_output=True, check=False, timeout=60).returncode == 0
+        assert subprocess.run(enable, capture_output=True, check=False, timeout=180).returncode == 0
         assert (tmp_path / "etc/systemd/system/multi-user.target.wants/imagemill.service").is_symlink()
 
 

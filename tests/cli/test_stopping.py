@@ -56,7 +56,7 @@ def test_the_second_signal_ends_at_once_with_the_shells_number(number: signal.Si
         process.send_signal(number)
         assert process.stdout.readline() == b"asked\n"
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
     assert process.returncode == 128 + number
     assert b"taken up again next time" in err
 
@@ -64,7 +64,7 @@ def test_the_second_signal_ends_at_once_with_the_shells_number(number: signal.Si
 def test_an_end_that_takes_too_long_is_cut_short() -> None:
     with child(STOPS_TOO_SLOWLY) as process:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=180)
     assert process.returncode == 128 + signal.SIGTERM
 
 

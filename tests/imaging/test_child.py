@@ -221,6 +221,6 @@ def test_a_child_whose_parent_is_another_process_ends_at_once() -> None:
     process = spawn.Process(target=probe.main, args=(theirs, config, 1 << 22, "unused"))
     process.start()
     theirs.close()
-    process.join(30)
+    process.join(60)
     assert process.exitcode == 1
     ours.close()

@@ -93,7 +93,7 @@ def test_it_ends_in_time_though_a_host_does_not_answer(mill: Mill, *, is_given_u
     """And keeps its place until the download has ended, so that hosts are asked by no more than it says."""
     with_settings(mill, at_once=1, timeout_s=60 if is_given_up else 0.2)
     answers = threading.Event()
-    mill.origin.before = lambda _: answers.wait(30)
+    mill.origin.before = lambda _: answers.wait(60)
     survey = begun(mill, mill.sheet(*mill.urls(9)))
     assert survey.estimate(Submission(), lambda: is_given_up).seconds_estimate is None
     with pytest.raises(NoRoomError, match=r"1 estimates .* estimate\.at_once"):

@@ -121,7 +121,7 @@ def test_one_at_a_time_of_a_draft_and_so_many_in_all(mill: Mill) -> None:
     with_settings(mill, previews_at_once=1)
     answers = threading.Event()
     uid, other = drafted(mill, JPEG), drafted(mill, JPEG)
-    mill.origin.before = lambda _: answers.wait(30)
+    mill.origin.before = lambda _: answers.wait(60)
     with ThreadPoolExecutor() as threads:
         first = threads.submit(shown, mill, uid)
         until(lambda: mill.pipeline.previews._busy, 10, "the first is being made")
@@ -129,7 +129,7 @@ def test_one_at_a_time_of_a_draft_and_so_many_in_all(mill: Mill) -> None:
             with pytest.raises(TooManyRequestsError):
                 shown(mill, refused)
         answers.set()
-        assert first.result(30)[0].output.bytes == 500
+        assert first.result(60)[0].output.bytes == 500
     assert shown(mill, other)[0].output.bytes == 500
 
 

@@ -74,7 +74,7 @@ def holder(path: Path) -> Holder:
 
 
 def leave(process: Holder) -> None:
-    process.communicate("", timeout=60)
+    process.communicate("", timeout=180)
 
 
 @pytest.mark.parametrize("end", [leave, Holder.kill], ids=["leaves", "is killed"])
@@ -86,7 +86,7 @@ def test_the_lock_is_held_until_its_process_ends(tmp_path: Path, end: Callable[[
                 pass
         finally:
             end(process)
-            process.wait(30)
+            process.wait(60)
     with locked(path):
         pass
 
@@ -99,7 +99,7 @@ def test_who_only_looks_at_the_lock_keeps_nobody_from_it(tmp_path: Path) -> None
     with locked(path, 60):
         assert is_held(path)
     assert LOOK_S > 0
-    look.join(30)
+    look.join(60)
     assert not any(map(is_held, (path, tmp_path / "none", tmp_path)))
 
 

@@ -75,7 +75,7 @@ def test_a_write_that_finds_no_room_leaves_nothing(outputs: Path, tmp_path: Path
     spooled = tmp_path / "spooled"
     spooled.write_bytes(bytes(10_000))
     command = [sys.executable, "-c", FULL, str(outputs), str(spooled), NAME, OTHER]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180)
     assert answer.stdout.split() == ["27"] * 4  # EFBIG
     files = [file for file in outputs.rglob("*") if file.is_file()]
     assert files == [outputs / "01" / NAME]

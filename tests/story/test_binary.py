@@ -36,7 +36,7 @@ def test_the_binary_has_both_native_modules(tmp_path: Path) -> None:
     """They are optional when they are built, so freezing without them would pass unseen."""
     own = environment(tmp_path / "data", {"port": free_port()})
     done = subprocess.run(
-        [FROZEN, "doctor", "--json"], env=own, capture_output=True, text=True, timeout=60, check=False
+        [FROZEN, "doctor", "--json"], env=own, capture_output=True, text=True, timeout=180, check=False
     )
     told = {each["check"]: each for each in json.loads(done.stdout)}
     assert told["pool child"]["state"] == "ok"

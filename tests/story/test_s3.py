@@ -181,7 +181,7 @@ def test_a_wrong_key_is_told_at_the_start(s3: S3Server, bucket: str, tmp_path: P
     settings = s3.settings(bucket) | {"storage_secret_key": "a wrong secret", "port": 0}
     command = [str(SOURCE), "serve"]
     done = subprocess.run(
-        command, env=environment(tmp_path, settings), capture_output=True, text=True, timeout=60, check=False
+        command, env=environment(tmp_path, settings), capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 1
     assert "403 Forbidden (SignatureDoesNotMatch); look at storage.url, storage.endpoint" in done.stderr

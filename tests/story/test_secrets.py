@@ -104,7 +104,7 @@ def test_no_secret_is_printed_or_answered_and_no_log_line_is_forged(tmp_path: Pa
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=60,
+                timeout=180,
             )
             assert "callback" in done.stdout + done.stderr or verb == ["doctor"]
             assert_clean(done.stdout + done.stderr, " ".join(verb), token)

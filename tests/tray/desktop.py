@@ -232,7 +232,7 @@ class Desktop:
 
     def run(self, *command: str | Path) -> str:
         """Run a program to its end; return what it printed."""
-        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=180, check=True)
         return done.stdout
 
     def browsed(self) -> list[str]:

@@ -56,7 +56,7 @@ def test_nobody_is_signalled_or_told_our_token_in_the_place_of_the_dead(tmp_path
         neighbour.stop()
         with held(neighbour.folders):
             assert neighbour.running is None, "whoever holds the folder next has announced nothing yet"
-        stranger.communicate(b"\n", timeout=30)
+        stranger.communicate(b"\n", timeout=180)
     assert stranger.returncode == 0, "it ended by itself"
 
 

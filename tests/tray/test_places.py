@@ -29,7 +29,7 @@ def called(desktop: Desktop, *flags: str, **variables: str) -> subprocess.Comple
         env={**desktop.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

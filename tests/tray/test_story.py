@@ -101,7 +101,7 @@ def test_it_starts_at_login_when_that_is_asked_for(mill: Mill) -> None:
 
 
 def test_a_second_one_opens_the_page_and_is_done(mill: Mill) -> None:
-    subprocess.run([SOURCE], env=mill.desktop.environ, timeout=60, check=True)
+    subprocess.run([SOURCE], env=mill.desktop.environ, timeout=180, check=True)
     assert "/sign-in?code=" in mill.opened(4)
     assert len(mill.desktop.items) == 1
 
