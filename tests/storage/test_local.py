@@ -13,6 +13,7 @@ import pytest
 
 from imagemill.storage import LocalStorage, Storage
 from tests.appliance_process import until
+from tests.kill_matrix.machine import Disk, no_disk
 from tests.storage.contract import NAME, OTHER, StorageContract
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes and limits")
@@ -143,6 +144,25 @@ def test_the_file_and_its_folders_are_flushed(outputs: Path, monkeypatch: pytest
     names = [path.name.split(".")[0] for path in flushed]
     assert names == ["outputs", NAME.split(".")[0], "01", OTHER.split(".")[0], "01", "outputs"]
     assert outputs.stat().st_mtime_ns >= before, "a folder without a change has nothing that is waited for"
+
+
+def test_what_was_adopted_and_settled_outlives_a_power_cut(tmp_path: Path) -> None:
+    if reason := no_disk():
+        pytest.skip(reason)
+    with Disk(tmp_path) as disk:
+        storage = LocalStorage(disk.folder / "outputs")
+        storage.put(OTHER, b"x")
+        for name in (NAME, f"01{NAME[2:]}"):
+            file = disk.folder / "flushed"
+            with file.open("wb") as spooled:
+                spooled.write(b"x")
+                spooled.flush()
+                os.fsync(spooled.fileno())
+            storage.adopt(name, file)
+        storage.settle()
+        disk.cut()
+        disk.power_up()
+        assert storage.missing([NAME, f"01{NAME[2:]}", OTHER]) == []
 
 
 @needs_posix

@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 SETTLED_S: Final = 60.0
 """An output recorded so long before the newest one is on the disk with its name.
 
-Outputs are flushed before they are renamed into the storage, but the folder is not, for each: too dear. ext4, XFS and
-NTFS keep a rename before any later flush in order; btrfs need not, and writes all by itself after 30 s (`commit=` in
-btrfs(5); 5 s in ext4(5)). This is twice the longest.
+Outputs are flushed before they are renamed into the storage, but the folder is not, for each: too dear. Their names are
+written when a job's end is told (`Storage.settle`), and by themselves after 5 s on ext4, after 30 s on btrfs (`commit=`
+in ext4(5) and btrfs(5)). This is twice the longest.
 """
 
 
