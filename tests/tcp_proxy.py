@@ -23,7 +23,8 @@ class TcpProxy:
     A fault holds for connections that are open and for further ones, until `mend`. All but `hang` begin by breaking
     what is open, so that a client that keeps connections may see one failure more. `connections` counts all there were,
     `requests` those of HTTP by method, where none is sent before the answer to the last; `trips` how often a client
-    said something after the server had: waits for an answer, however many pieces each question is sent in.
+    said something after the server had: waits for an answer, however many pieces each question is sent in;
+    `passed_bytes` those of both ways.
     """
 
     def __init__(self, port: int, *, delay_s: float = 0.0) -> None:
@@ -36,6 +37,7 @@ class TcpProxy:
         self.connections = 0
         self.requests: Counter[str] = Counter()
         self.trips = 0
+        self.passed_bytes = 0
         self._is_hung = threading.Event()
         self._answer = b""
         self._left: int | None = None
@@ -146,6 +148,7 @@ class TcpProxy:
 
     def _allowed(self, data: bytes) -> bytes:
         with self._lock:
+            self.passed_bytes += len(data)
             if self._left is not None:
                 data = data[: self._left]
                 self._left -= len(data)

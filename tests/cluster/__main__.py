@@ -42,6 +42,7 @@ EVERY_S = (4.0, 9.0)
 STANDS_STILL_S = 45.0
 """How long no image may end: what a machine that is gone had locked is free after 15 s, or 25."""
 
+QUEUED = 0.9
 KEPT = ROOT / "build" / "cluster"
 WORKERS = 4
 DEADLINE_S = 1800.0
@@ -71,7 +72,7 @@ class Trouble:
                 worker.line.mend()
             self.is_cut = False
             print(f"  and are back, at {share_done:.0%}", flush=True)
-        if now > self._next_at and share_done < 0.9:
+        if now > self._next_at and share_done < QUEUED:
             self._kill(self._dice.choice(self._machines))
             self._next_at = now + self._dice.uniform(*EVERY_S)
 
@@ -99,7 +100,8 @@ def work(first: ApplianceProcess, jobs: list[str], trouble: Trouble) -> float:
         done = sum(state["counts"].get("done", 0) for state in states)
         if done > before:
             before, moved_at = done, now
-        longest_s = max(longest_s, now - moved_at if done < wanted else 0.0)
+        if done < QUEUED * wanted:  # in the end all that is left may be a dead machine's, until its lease ends
+            longest_s = max(longest_s, now - moved_at)
         trouble.look(done / wanted)
         if all(state["finished_at"] for state in states) and not trouble.is_cut:
             return longest_s

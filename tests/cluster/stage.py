@@ -17,6 +17,8 @@ from tests.tcp_proxy import TcpProxy
 BESIDE: Final = "127.0.0.1"
 """Where everything is that has no network of its own."""
 
+_LINES: Final = ("PostgreSQL", "Redis", "S3")
+
 
 class Shared:
     """PostgreSQL, which flushes as one should, Redis and S3, while entered."""
@@ -87,8 +89,11 @@ class Proxies:
 
     def trips(self) -> dict[str, int]:
         """Return how often an answer was waited for over each."""
-        counts = [line.trips for line in self._lines]
-        return dict(zip(("PostgreSQL", "Redis", "S3"), counts, strict=True))
+        return {name: line.trips for name, line in zip(_LINES, self._lines, strict=True)}
+
+    def passed_bytes(self) -> dict[str, int]:
+        """Return how many bytes went over each, both ways."""
+        return {name: line.passed_bytes for name, line in zip(_LINES, self._lines, strict=True)}
 
     def drop(self) -> None:
         """Let everything vanish on its way; nobody is told."""
