@@ -102,15 +102,14 @@ def test_who_comes_later_waits_for_the_end_of_the_removal(store: Store, seeds: S
     store.delete_job(job.uid)
     remove_all_rows(store)
     assert not store.is_going("outputs", output("a").name)
-    assert not store.is_clearing()
     doomed = store.doom_leftovers(10)
     assert doomed is not None
     assert store.is_going("outputs", output("a").name)
-    assert store.is_clearing()
+    assert seeds.claim(seeds.images(1)).is_clearing
     assert not store.is_going("originals", output("a").name)
     store.forget_leftovers(doomed)
     assert not store.is_going("outputs", output("a").name)
-    assert not store.is_clearing()
+    assert not seeds.claim(seeds.images(1)).is_clearing
     made(store, seeds, "a")
     assert counts(store)["output"] == 1
 

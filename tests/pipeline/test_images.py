@@ -16,7 +16,7 @@ from imagemill.core.recipe import Recipe, Thumbnail
 from imagemill.core.states import JobState
 from imagemill.db import StoreError
 from imagemill.db.sqlite import Sqlite
-from imagemill.pipeline import Notify, Room, Work, patience, room
+from imagemill.pipeline import Notify, Room, Step, Work, patience, room
 from imagemill.pipeline import images as module
 from imagemill.pool import PoolClosed
 from imagemill.storage import LocalStorage
@@ -264,15 +264,19 @@ def test_results_are_recorded_while_a_claim_goes_on(mill: Mill, monkeypatch: pyt
 
 
 def test_a_claim_asks_for_as_many_hands_as_could_help(mill: Mill) -> None:
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, threads=2))
     job = mill.accept(mill.sheet(*mill.urls(8)))
     claim, more = mill.pipeline.claim(mill.small_id(job))
     assert claim is not None
-    assert more == [Work(mill.small_id(job), 0, tasks=1)]  # one thread: one hand
-    second, more = mill.pipeline.claim(mill.small_id(job))
-    assert (second is not None, more) == (True, [])
+    assert more == [Work(mill.small_id(job), 0, tasks=2)]  # two threads: two hands
+    beside: list[list[Step]] = []
+    mill.origin.before = lambda _: beside.append(mill.pipeline.claim(mill.small_id(job))[1])
+    mill.pipeline.compress(claim)
+    assert beside[0] == []  # both are at it
 
 
 def test_work_goes_on_with_the_job_s_priority(mill: Mill) -> None:
+    mill.with_parts(msgspec.structs.replace(mill.parts.settings, threads=2))
     job = mill.accept(mill.sheet(*mill.urls(8)), Submission(priority=7))
     claim, more = mill.pipeline.claim(mill.small_id(job))
     assert claim is not None

@@ -7,7 +7,7 @@ a name.
 from imagemill.db.copies import copy_database, forget_jobs, job_counts
 from imagemill.db.database import StoreError, open_database
 from imagemill.db.deliveries import Delivery
-from imagemill.db.images import MAIN, Claim, Claimed, Record
+from imagemill.db.images import MAIN, Claim, Claimed, Handful, Record
 from imagemill.db.jobs import Accepted, JobFilter, NewJob
 from imagemill.db.lanes import Doors
 from imagemill.db.leftovers import Leftover, Shelf
@@ -34,6 +34,7 @@ __all__ = [
     "Delivery",
     "Doors",
     "Fate",
+    "Handful",
     "JobFilter",
     "Key",
     "KeyTaken",

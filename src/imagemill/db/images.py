@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -17,7 +19,7 @@ from imagemill.db.lanes import OPEN, Doors, Lanes, open_lane
 from imagemill.db.validators import Validators
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
 MAIN = "image"
 """The name of an image's own output; the others are thumbnails."""
@@ -29,6 +31,8 @@ _REVISION = (
 )
 
 _REPLACED = ("source_sha256", "fingerprint", "name", "bytes", "format", "width", "height", "created_at", "ssim")
+
+IS_CLEARING = "EXISTS (SELECT 1 FROM leftover WHERE is_going)"
 
 # A record counts only while its claim holds.
 _IS_HELD = "EXISTS (SELECT 1 FROM image WHERE job_id = ? AND n = ? AND lease = ? AND state = 'running')"
@@ -68,6 +72,8 @@ class Claim(msgspec.Struct, frozen=True):
     submission: Submission
     fingerprint: str
     images: list[Claimed]
+    is_clearing: bool = False
+    """Whether any file is being removed. Where none is, none of the claim's names will be while it is held."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +102,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return Move.FAIL if self.next_attempt_at is None else Move.POSTPONE
 
 
+class Handful(msgspec.Struct, frozen=True):
+    """What became of images of one claim; those in `returned` go back as they came."""
+
+    claim: Claim
+    records: Sequence[Record]
+    returned: Sequence[int] = ()
+
+
+Ended: TypeAlias = "list[tuple[Claim, Record]]"
+
+
 class Images(Jobs, Lanes, Validators):
     """Queries about single images."""
 
@@ -111,8 +128,9 @@ class Images(Jobs, Lanes, Validators):
         due = f"job_id = ? AND state = 'pending' AND host = {lane} AND next_attempt_at <= ?"
         params = (job_id, *found_in, now)
         with self._transaction(job_id, Grip.CLAIM):
+            # Nothing that is marked later will be of this claim's: what marks it is alone (db/leftovers.py).
             job = self._ask(
-                f"SELECT uid, owner, submission, fingerprint FROM job WHERE id = ? AND {IS_WORKED}", (job_id,)
+                f"SELECT uid, owner, submission, fingerprint, {IS_CLEARING} FROM job WHERE id = ?", (job_id,)
             )
             self._many(  # before its images, which come after jobs
                 f"UPDATE job SET started_at = ? WHERE id = ? AND started_at IS NULL AND {IS_WORKED}"
@@ -130,31 +148,37 @@ class Images(Jobs, Lanes, Validators):
         return _claim(job_id, token, job()[0], images) if images else None
 
     def record_images(self, claim: Claim, records: Sequence[Record], returned: Iterable[int] = ()) -> int | None:
-        """Write what became of claimed images, give back the ones in `returned`, and end the job when it was the last.
+        """Write what became of images of one claim, as `record_together` does."""
+        return self.record_together([Handful(claim, records, list(returned))])
+
+    def record_together(self, handfuls: Sequence[Handful]) -> int | None:
+        """Write what became of claimed images of one job, and end the job when the last was among them.
 
         One transaction. Records whose lease is lost are dropped: somebody else has the image now. Returns the callback
         that is due, where the job has ended and asked for one.
         """
-        with self._transaction(claim.job_id):
-            self._keep_outputs(claim, records)
-            urls = {image.n: image.url for image in claim.images}
-            self._remember((urls[r.n], r.validator, r.source.sha256) for r in records if r.source)
+        job_id = handfuls[0].claim.job_id
+        ended = [(handful.claim, record) for handful in handfuls for record in handful.records]
+        with self._transaction(job_id):
+            self._keep_outputs(ended)
+            urls = {image.n: image.url for handful in handfuls for image in handful.claim.images}
+            self._remember((urls[r.n], r.validator, r.source.sha256) for _, r in ended if r.source)
             for move, write in (
                 (Move.COMPLETE, self._complete),
                 (Move.FAIL, self._fail),
                 (Move.POSTPONE, self._postpone),
                 (Move.RELEASE, self._put_off),
             ):
-                write(claim, [record for record in records if record.move is move])
-            self._release(claim, returned)
-            return self._finish_job(claim.job_id)
+                write([(claim, record) for claim, record in ended if record.move is move])
+            self._release(handfuls)
+            return self._finish_job(job_id)
 
-    def _keep_outputs(self, claim: Claim, records: Sequence[Record]) -> None:
-        now, made = self._clock(), [(record, record.source) for record in records if record.source]
+    def _keep_outputs(self, ended: Ended) -> None:
+        now, made = self._clock(), [(claim, record, record.source) for claim, record in ended if record.source]
         self._many(
             f"INSERT INTO source (sha256, bytes, format, width, height) SELECT ?, ?, ?, ?, ? WHERE {_IS_HELD}"
             " ON CONFLICT DO NOTHING",
-            sorted((s.sha256, s.bytes, s.format, s.width, s.height, *_lease(claim, record)) for record, s in made),
+            sorted((s.sha256, s.bytes, s.format, s.width, s.height, *_lease(claim, r)) for claim, r, s in made),
         )
         # A known output may have been stored again, because its file was gone: its row becomes the newest.
         self._many(
@@ -162,43 +186,50 @@ class Images(Jobs, Lanes, Validators):
             " (key, source_sha256, fingerprint, name, bytes, format, width, height, created_at, ssim)"
             f" SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE {_IS_HELD} ON CONFLICT (key) DO UPDATE SET id = excluded.id,"
             f" {', '.join(f'{column} = excluded.{column}' for column in _REPLACED)}",
-            sorted(row for record in records for row in _kept(record, claim, now)),
+            sorted((row for claim, record in ended for row in _kept(claim, record, now)), key=itemgetter(0)),
         )
 
-    def _complete(self, claim: Claim, records: Sequence[Record]) -> None:
+    def _complete(self, ended: Ended) -> None:
         self._many(
             _write(
                 Move.COMPLETE,
                 "attempts = attempts + 1, error_code = NULL, error_message = NULL, source_sha256 = ?, source_bytes = ?,"
                 f" output = ?, output_bytes = ?, ssim = ?, seconds = ?, revision = {_REVISION}",
             ),
-            [(*_made(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
+            [(*_made(record), record.seconds, *_lease(claim, record)) for claim, record in ended],
         )
 
-    def _fail(self, claim: Claim, records: Sequence[Record]) -> None:
+    def _fail(self, ended: Ended) -> None:
         self._many(
             _write(
                 Move.FAIL,
                 "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?, seconds = ?,"
                 f" revision = {_REVISION}",
             ),
-            [(*_wrong(record), record.seconds, claim.job_id, record.n, claim.token) for record in records],
+            [(*_wrong(record), record.seconds, *_lease(claim, record)) for claim, record in ended],
         )
 
-    def _postpone(self, claim: Claim, records: Sequence[Record]) -> None:
+    def _postpone(self, ended: Ended) -> None:
         self._many(
             _write(
                 Move.POSTPONE,
                 "attempts = attempts + 1, crashes = crashes + ?, error_code = ?, error_message = ?,"
                 " next_attempt_at = ?",
             ),
-            [(*_wrong(record), record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
+            [(*_wrong(record), record.next_attempt_at, *_lease(claim, record)) for claim, record in ended],
         )
 
-    def _put_off(self, claim: Claim, records: Sequence[Record]) -> None:
+    def _put_off(self, ended: Ended) -> None:
         self._many(
             _write(Move.RELEASE, "error_code = ?, error_message = ?, next_attempt_at = ?"),
-            [(*_wrong(record)[1:], record.next_attempt_at, claim.job_id, record.n, claim.token) for record in records],
+            [(*_wrong(record)[1:], record.next_attempt_at, *_lease(claim, record)) for claim, record in ended],
+        )
+
+    def _release(self, handfuls: Sequence[Handful]) -> None:
+        # An interrupted attempt is not counted: the image goes back as it came.
+        self._many(
+            _write(Move.RELEASE, "next_attempt_at = next_attempt_at"),
+            [(handful.claim.job_id, n, handful.claim.token) for handful in handfuls for n in handful.returned],
         )
 
     def give_up_host(self, job_id: int, host: int, error: ErrorInfo) -> tuple[int, int | None]:
@@ -211,13 +242,6 @@ class Images(Jobs, Lanes, Validators):
             failed += more
         with self._transaction(job_id):
             return failed, self._finish_job(job_id)
-
-    def _release(self, claim: Claim, returned: Iterable[int]) -> None:
-        # An interrupted attempt is not counted: the image goes back as it came.
-        self._many(
-            _write(Move.RELEASE, "next_attempt_at = next_attempt_at"),
-            [(claim.job_id, n, claim.token) for n in returned],
-        )
 
     def prolong_leases(self, claims: Iterable[Claim], lease_s: float) -> int:
         """Let leases that still hold end later, `lease_s` from now; return how many those are."""
@@ -307,7 +331,7 @@ def _write(move: Move, changes: str) -> str:
 
 
 def _claim(job_id: int, token: str, job: tuple[Any, ...], images: list[Claimed]) -> Claim:
-    uid, owner, submission, fingerprint = job
+    uid, owner, submission, fingerprint, is_clearing = job
     return Claim(
         job_id=job_id,
         job_uid=uid,
@@ -316,6 +340,7 @@ def _claim(job_id: int, token: str, job: tuple[Any, ...], images: list[Claimed])
         submission=msgspec.json.decode(submission, type=Submission),
         fingerprint=fingerprint,
         images=images,
+        is_clearing=bool(is_clearing),
     )
 
 
@@ -332,7 +357,7 @@ def _lease(claim: Claim, record: Record) -> tuple[object, ...]:
     return claim.job_id, record.n, claim.token
 
 
-def _kept(record: Record, claim: Claim, now: float) -> list[tuple[object, ...]]:
+def _kept(claim: Claim, record: Record, now: float) -> list[tuple[object, ...]]:
     if record.source is None:
         return []
     sha256, ssim, held = record.source.sha256, {MAIN: record.ssim}, _lease(claim, record)

@@ -173,10 +173,6 @@ class Leftovers(Queries):
                 [(leftover.shelf, leftover.name) for leftover in gone],
             )
 
-    def is_clearing(self) -> bool:
-        """Say whether any file is being removed. Where none is, none of a claim's names will be while it is held."""
-        return self._row("SELECT 1 FROM leftover WHERE is_going LIMIT 1") is not None
-
     def is_going(self, shelf: Shelf, name: str) -> bool:
         """Say whether a file of this name is being removed: who wants to store one has to wait."""
         sql = "SELECT 1 FROM leftover WHERE shelf = ? AND name = ? AND is_going"

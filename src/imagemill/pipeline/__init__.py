@@ -17,6 +17,7 @@ from imagemill.pipeline.admission import Admission
 from imagemill.pipeline.archive import archive
 from imagemill.pipeline.drafts import Draft, Drafts, Kept
 from imagemill.pipeline.estimate import estimated
+from imagemill.pipeline.hands import Hands
 from imagemill.pipeline.image_intake import ImageIntake
 from imagemill.pipeline.intake import Accepted, Intake, Repeat, images_sheet
 from imagemill.pipeline.leases import Leases
@@ -80,6 +81,7 @@ class Pipeline:
         self.drafts = Drafts(parts)
         self.previews = Previews(parts, self.drafts)
         self._sweeper = Sweeper(parts)
+        self._hands = Hands(parts)
 
     def intake(self, kind: JobKind = "sheet", *, is_new: bool = True, profile: Profile | None = None) -> Intake:
         """Begin to accept a sheet; NoRoomError when the disk is below its reserve, or too much is under way.
@@ -148,11 +150,11 @@ class Pipeline:
 
     def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
         """Take some images of a job under a lease."""
-        return images.claim(self._parts, job_id)
+        return images.claim(self._parts, self._hands, job_id)
 
     def compress(self, claim: Claim) -> list[Step]:
         """Fetch, compress, put and record claimed images; the last one finishes the job."""
-        return images.compress(self._parts, claim)
+        return images.compress(self._parts, self._hands, claim)
 
     def notify(self, delivery_id: int) -> list[Step]:
         """Make one attempt at a callback."""

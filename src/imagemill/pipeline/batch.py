@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MOST_IMAGES: Final = 8
 MOST_BYTES: Final = 1 << 18
-"""A batch is compressed when it has so many images, or bytes: about 10 ms of work, so others need not wait long."""
+"""So many images, or bytes, are handed over together: about 10 ms of work, so others need not wait long."""
 
 _FULL_NAMES: Final = frozenset(errno.errorcode[number] for number in FULL)
 _REMOVAL_S: Final = 30.0
@@ -77,20 +77,21 @@ class _Before(NamedTuple):
 class Batch:
     """Images of one claim. Use: `fetch` each, `compress` when it `is_full` and at the end, `discard` at last."""
 
-    def __init__(self, parts: Parts, taken: Claim, breaker: Breaker) -> None:
+    def __init__(self, parts: Parts, taken: Claim, breaker: Breaker, handovers: int = 1) -> None:
+        """Look once for what so many hand-overs have; downloads end with the breaker."""
         self._parts = parts
         self._breaker = breaker
         self._taken = taken
+        self._handovers = handovers
         self._entries: list[_Entry] = []
         self.is_refused = False
-        self._is_clearing: bool | None = None
         self._unchanged: list[tuple[Claimed, float, Finished]] = []
         self._before = self._seen_before() if parts.settings.fetch.remember_urls else {}
 
     @property
     def is_full(self) -> bool:
-        """Whether it is worth a hand-over."""
-        return len(self._entries) >= MOST_IMAGES or sum(entry.fetched.size for entry in self._entries) >= MOST_BYTES
+        """Whether it is worth a look, and a hand-over."""
+        return _is_much([entry.fetched for entry in self._entries], self._handovers)
 
     def fetch(self, image: Claimed) -> None:
         """Download one source; ImageError where that fails, NoRoom where it cannot be kept."""
@@ -201,19 +202,16 @@ class Batch:
         """Return what became of each source, by its key, but for those that a storage which is down did not take."""
         sources = {entry.fetched.sha256: entry.fetched for entry in self._entries}
         made: dict[str, Result] = {}
-        if self._is_clearing is None:
-            self._is_clearing = self._parts.store.is_clearing()
         try:
             for sha256, known in self._known(list(sources)).items():
                 made[sha256] = self._with_original(sources[sha256], known)
-            self._make([fetched for sha256, fetched in sources.items() if sha256 not in made], made)
+            for unknown in _parted([fetched for sha256, fetched in sources.items() if sha256 not in made]):
+                self._make(unknown, made)
         except StorageDown:
             self.is_refused = True
         return made
 
     def _make(self, unknown: list[Fetched], made: dict[str, Result]) -> None:
-        if not unknown:
-            return
         recipe, every = self._taken.submission.recipe, self._parts.settings.image.ssim_every
         sample = [number for number, fetched in enumerate(unknown) if keys.is_sampled(fetched.sha256, every)]
         with self._parts.meters.stages.timed("compress"):
@@ -291,12 +289,9 @@ class Batch:
             raise ImageError(ImageCode.STORAGE_FAILED, message, cause=repr(error)) from error
 
     def _await_removal(self, shelf: Shelf, name: str) -> None:
-        """Wait while an older file of the name is being removed (db/leftovers.py, 3).
-
-        Asked for each claim first: nothing of what it stores can begin to be removed while it is held.
-        """
+        """Wait while an older file of the name is being removed (db/leftovers.py, 3)."""
         ends_at = time.monotonic() + _REMOVAL_S
-        while self._is_clearing and self._parts.store.is_going(shelf, name):
+        while self._taken.is_clearing and self._parts.store.is_going(shelf, name):
             if self._parts.stopping.wait(_LOOK_S) or time.monotonic() > ends_at:
                 message = "an older file of the same name is still being removed; it is tried again"
                 raise ImageError(ImageCode.STORAGE_FAILED, message)
@@ -305,6 +300,23 @@ class Batch:
         """Say whether an image failed because there is no room in the spool: as little its fault as in the storage."""
         is_full = error.cause in _FULL_NAMES or self._parts.room.shortage() is not None
         return NoRoom() if error.image_code is ImageCode.STORAGE_FAILED and is_full else None
+
+
+def _is_much(sources: list[Fetched], handovers: int = 1) -> bool:
+    sizes = [fetched.size for fetched in sources]
+    return len(sizes) >= MOST_IMAGES * handovers or sum(sizes) >= MOST_BYTES * handovers
+
+
+def _parted(sources: list[Fetched]) -> Iterator[list[Fetched]]:
+    """Return what is handed over together."""
+    part: list[Fetched] = []
+    for fetched in sources:
+        part.append(fetched)
+        if _is_much(part):
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _gone() -> ImageError:

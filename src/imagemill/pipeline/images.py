@@ -12,10 +12,9 @@ from imagemill.core import keys, retry
 from imagemill.core.errors import ImageCode, ImageError
 from imagemill.core.job import ErrorInfo
 from imagemill.core.keys import HOST_BITS, host_number, host_of
-from imagemill.db import Doors, Record, StoreError
+from imagemill.db import Doors, Handful, Record, StoreError
 from imagemill.logs import about
 from imagemill.pipeline.batch import Batch, NoRoom
-from imagemill.pipeline.patience import patiently
 from imagemill.pipeline.steps import Notify, Work
 from imagemill.pipeline.tidings import tell_given_up, tell_recorded
 from imagemill.pool import PoolClosed
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from imagemill.hosts import Openings
     from imagemill.outbound import Breaker
     from imagemill.pipeline.batch import Result
+    from imagemill.pipeline.hands import Hands
     from imagemill.pipeline.parts import Parts
     from imagemill.pipeline.steps import Step
 
@@ -36,7 +36,10 @@ CHUNK: Final = 16
 """Images in one claim, at most: enough that claiming costs little each, few enough that others get their turn."""
 
 FAR: Final = 4
-"""So many times more images are claimed at once, and recorded at once, where the database is across a network."""
+"""Where the database is across a network, a hand has so many times more images, and keeps them so many times longer."""
+
+FAR_LOOKS: Final = 8
+"""So many times more sources are looked for together there, and so many times less often are results recorded."""
 
 SLICE_S: Final = 2.0
 """After this long a task gives back what it has not begun, so that no job keeps the others waiting."""
@@ -50,29 +53,31 @@ PAUSE_S: Final = 5.0
 _OURS: Final = "something went wrong on our side; the log says what"
 
 
-def claim(parts: Parts, job_id: int) -> tuple[Claim | None, list[Step]]:
-    """Take some images of a job, and say which further hands its other images could use."""
+def claim(parts: Parts, hands: Hands, job_id: int) -> tuple[Claim | None, list[Step]]:
+    """Take some images of a job, and say which further hands its other images could use, when not all are at it."""
     if parts.stopping.is_set():
         return None, []
     if parts.room.shortage() or parts.outage.trouble():
         return None, [Work(job_id, delay_s=PAUSE_S)]
     token, shares = parts.leases.token(), 2 * parts.settings.threads
-    with parts.hosts.choosing() as open_to:
+    with parts.leases.heard(token), parts.hosts.choosing() as open_to:
         doors = _doors(open_to)
         taken = parts.store.claim_images(
             job_id, most=CHUNK * _far(parts), shares=shares, token=token, lease_s=parts.leases.lease_s, doors=doors
         )
         if taken:
             parts.hosts.enter(host_of(taken.images[0].url))
+    if taken and hands.on(job_id) >= parts.settings.threads - 1:
+        return taken, []
     return taken, _more(parts, job_id, taken.submission.priority if taken else None)
 
 
-def compress(parts: Parts, taken: Claim) -> list[Step]:
+def compress(parts: Parts, hands: Hands, taken: Claim) -> list[Step]:
     """Make the claimed images' outputs and record them; return what follows: more work, or the job's callback."""
     host = host_of(taken.images[0].url)
     try:
-        with parts.leases.held(taken) as breaker, about(job=taken.job_uid):
-            hand = _Hand(parts, taken, breaker)
+        with hands.at_work(taken.job_id), parts.leases.held(taken) as breaker, about(job=taken.job_uid):
+            hand = _Hand(parts, hands, taken, breaker)
             hand.compress_all()
     finally:
         given_up = parts.hosts.leave(host)
@@ -109,18 +114,19 @@ def _far(parts: Parts) -> int:
 class _Hand:
     """Claimed images: compressed a few at a time, recorded now and then, and in the end the rest is given back."""
 
-    def __init__(self, parts: Parts, taken: Claim, breaker: Breaker) -> None:
+    def __init__(self, parts: Parts, hands: Hands, taken: Claim, breaker: Breaker) -> None:
         self.notify: list[Step] = []
         self._parts = parts
+        self._hands = hands
         self._taken = taken
-        self._batch = Batch(parts, taken, breaker)
+        self._batch = Batch(parts, taken, breaker, FAR_LOOKS if parts.store.is_shared else 1)
         self._rest = {image.n for image in taken.images}
         self._records: list[Record] = []
         self._has_room = True
         self._is_wanted = True
         self._recorded_at = self._looked_at = time.monotonic()
-        self._record_s = RECORD_S * _far(parts)
-        self._ends_at = self._recorded_at + SLICE_S * (2 if parts.store.is_shared else 1)
+        self._record_s = RECORD_S * (FAR_LOOKS if parts.store.is_shared else 1)
+        self._ends_at = self._recorded_at + SLICE_S * _far(parts)
 
     def compress_all(self) -> None:
         """Compress and record what can be, and give back the rest."""
@@ -155,7 +161,7 @@ class _Hand:
         now = time.monotonic()
         if self._is_wanted and now - self._looked_at > self._record_s:
             self._looked_at = now
-            self._is_wanted = self._parts.store.is_worked(self._taken.job_id)
+            self._is_wanted = self._hands.is_wanted(self._taken.job_id, self._record_s)
             if not self._is_wanted:
                 self._batch.discard()
         return self._is_wanted and self._has_room and not self._parts.stopping.is_set() and now <= self._ends_at
@@ -203,13 +209,12 @@ class _Hand:
         self._rest.discard(image.n)
 
     def _record(self, returned: list[int]) -> None:
-        taken, records, store = self._taken, self._records, self._parts.store
+        taken, records = self._taken, self._records
         with self._parts.meters.stages.timed("record"):
-            delivery = patiently(self._parts, lambda: store.record_images(taken, records, returned))
+            due = self._hands.record(Handful(taken, records, returned))
         self._records, self._recorded_at = [], time.monotonic()
         tell_recorded(self._parts, taken, records)
-        if delivery is not None:
-            self.notify.append(Notify(delivery))
+        self.notify += [Notify(delivery) for delivery in due]
 
 
 def _record_of(parts: Parts, image: Claimed, seconds: float, result: Result) -> Record:

@@ -55,6 +55,7 @@ class Leases:
         self._store = store
         self._every_s = every_s
         self._held: dict[str, tuple[Claim, Breaker]] = {}
+        self._unheard: set[str] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -97,6 +98,21 @@ class Leases:
     def others(self) -> list[str]:
         """Return the names of the other machines that live."""
         return [name for name in self._store.machines() if name != self._node] if self._node else []
+
+    @contextmanager
+    def heard(self, token: str) -> Iterator[None]:
+        """Let a claim under a token be made in the block.
+
+        Where the database broke off it may be made, and nobody heard of it: the next who claims gives it back.
+        """
+        for lost in list(self._unheard):
+            self._store.release_leases(of=lost)
+            self._unheard.discard(lost)
+        try:
+            yield
+        except StoreError:
+            self._unheard.add(token)
+            raise
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[Breaker]:
