@@ -98,6 +98,11 @@ def test_the_program_ends_with_the_verbs_exit_code(program: list[str]) -> None:
     assert done.stdout == ""
 
 
+def test_a_verb_with_a_slip_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["srve", "--port", "1"]) == 2
+    assert "there is no verb srve: did you mean serve?" in capsys.readouterr().err
+
+
 RIGHTS = "give it to the user who calls imagemill, or name another place"
 DOCTOR = "run `imagemill doctor`, which looks at all that imagemill needs"
 LOCKED = "database is locked; another program holds it: close that one, and try again"

@@ -41,11 +41,21 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return sorted(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
+            if not ctx.resilient_parsing:  # as the shell's completion does, which no error may disturb
+                _check_near(ctx, cmd_name)
             return None
         command = getattr(importlib.import_module(VERBS[cmd_name]), cmd_name)
         return command if isinstance(command, click.Command) else None
+
+
+def _check_near(ctx: click.Context, verb: str) -> None:
+    """Name the verb that was meant; where none is near, click says that there is none."""
+    import difflib
+
+    if near := difflib.get_close_matches(verb, VERBS, 1):
+        raise click.UsageError(f"there is no verb {console.printable(verb)}: did you mean {near[0]}?", ctx)
 
 
 @click.command(cls=_Verbs, invoke_without_command=True, epilog="Example: imagemill run products.csv")
