@@ -53,11 +53,3 @@ def test_a_size_has_bounds(text: str) -> None:
 def test_a_recipe_has_bounds(fields: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, Recipe)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "resizes"),
-    [(Recipe(), False), (Recipe(max_width=1), True), (Recipe(max_height=1), True), (Recipe(quality=1), False)],
-)
-def test_a_recipe_knows_whether_it_resizes(recipe: Recipe, resizes: bool) -> None:
-    assert recipe.resizes is resizes

@@ -91,7 +91,7 @@ def _wanted(shown: Image.Image, recipe: Recipe, piece: ladder.Piece) -> Image.Im
 def _check_pixels(source: Source, recipe: Recipe, piece: ladder.Piece, wanted: Image.Image) -> None:
     if piece.format == "jpeg":
         wanted = laid(wanted, recipe.background).convert("RGBA")
-    is_resized = piece.name != "image" or recipe.resizes
+    is_resized = piece.name != "image" or bool(recipe.max_width or recipe.max_height)
     is_exact = piece.format == "png" and not is_resized and recipe.quality == 100
     mean, most = differ(seen(piece.data), wanted)
     is_edged = is_resized or (piece.format == "jpeg" and source.has_alpha)

@@ -13,7 +13,7 @@ from typing import Final, ParamSpec, TypeVar, cast
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from imagemill.api.files import Face, conditions, send_head
-from imagemill.core.errors import UnreadableError
+from imagemill.core.errors import PICTURE_UNREADABLE, UnreadableError
 from imagemill.storage import Opened, Storage
 
 THREADS: Final = 32
@@ -47,8 +47,7 @@ class Stored:
         except FileNotFoundError:
             raise
         except OSError as error:
-            message = "a picture cannot be read now: ask again after Retry-After seconds"
-            raise UnreadableError(message, cause=str(error)) from error
+            raise UnreadableError(PICTURE_UNREADABLE, cause=str(error)) from error
 
     async def _call(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(question, *args, **kwargs))

@@ -6,7 +6,7 @@ Codes are stable and public (API.md); the HTTP status of each class is in `api/p
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -168,8 +168,11 @@ class TooLargeError(ImagemillError):
     code = "too_large"
 
 
+PICTURE_UNREADABLE: Final = "a picture cannot be read now: ask again after Retry-After seconds"
+
+
 class UnreadableError(ImagemillError):
-    """What is asked for is stored, and cannot be read now: come again after `retry_after_s` seconds."""
+    """A picture that is stored, and cannot be read now: come again after `retry_after_s` seconds."""
 
     code = "storage_unavailable"
     retry_after_s = 10

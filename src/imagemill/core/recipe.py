@@ -48,11 +48,6 @@ class Recipe(msgspec.Struct, frozen=True):
     progressive: Literal["auto", "yes", "no"] = "auto"
     accept_truncated: bool = False
 
-    @property
-    def resizes(self) -> bool:
-        """Whether the main output may get smaller sides than its source."""
-        return self.max_width is not None or self.max_height is not None
-
 
 def thumbnail(text: str) -> Thumbnail:
     """Parse `WxH[:cover|contain]`; ValueError says what is accepted."""

@@ -134,8 +134,7 @@ class Jobs(Repeats):
         """Return a job; NotFoundError when there is none or it is another owner's."""
         row = self._row(f"{_JOBS} WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None or owner not in {None, row[4]}:
-            message = "there is no such job: list them with `imagemill jobs`, or GET /api/v1/jobs"
-            raise NotFoundError(message)
+            raise no_such_job()
         return self._job(row)
 
     def jobs(self, where: JobFilter, limit: int, cursor: str | None) -> tuple[list[Job], str | None]:
@@ -149,8 +148,7 @@ class Jobs(Repeats):
         """Return what the job was asked to do, its secrets included."""
         row = self._row("SELECT submission FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None:
-            message = "there is no such job"
-            raise NotFoundError(message)
+            raise no_such_job()
         return _decode(row[0])
 
     def sheet_filename(self, uid: str) -> str:
@@ -272,6 +270,11 @@ class Jobs(Repeats):
         return Callback(
             url=url, state=row[0], attempts=row[1], last_status=row[2], next_attempt_at=optional_moment(row[3])
         )
+
+
+def no_such_job() -> NotFoundError:
+    """Return what is said where a job is unknown, or another owner's."""
+    return NotFoundError("there is no such job: list them with `imagemill jobs`, or GET /api/v1/jobs")
 
 
 def _counts(tally: tuple[int, ...]) -> dict[ImageState, int]:

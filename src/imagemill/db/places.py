@@ -12,7 +12,7 @@ from imagemill.core.job import ErrorInfo, Image, Output, Source
 from imagemill.core.states import ImageState
 from imagemill.db.database import Queries
 from imagemill.db.images import MAIN, OUTPUTS
-from imagemill.db.jobs import optional_moment, ordinal, saved_percent
+from imagemill.db.jobs import no_such_job, optional_moment, ordinal, saved_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -173,8 +173,7 @@ class Places(Queries):
     def _found(self, uid: str) -> tuple[int, str]:
         row = self._row("SELECT id, fingerprint FROM job WHERE uid = ? AND deleted_at IS NULL", (uid,))
         if row is None:
-            message = "there is no such job"
-            raise NotFoundError(message)
+            raise no_such_job()
         return row[0], row[1]
 
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from imagemill.core.errors import NotFoundError
 from imagemill.core.job import Output, Submission
 from imagemill.core.states import ImageState
 from imagemill.db.database import Queries
 from imagemill.db.images import MAIN
-from imagemill.db.jobs import moment
+from imagemill.db.jobs import moment, no_such_job
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,8 +70,7 @@ class Singles(Queries):
 
     def _only(self, row: tuple[Any, ...] | None) -> Single:
         if row is None:
-            message = "there is no such job"
-            raise NotFoundError(message)
+            raise no_such_job()
         return _single(row)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
-from imagemill.core.errors import IllegalTransitionError, NotFoundError, RequestError
+from imagemill.core.errors import IllegalTransitionError, RequestError
 from imagemill.core.failures import ALL, Cause
 from imagemill.core.states import ImageState, Move, Verb, allowed, job_state, origins, target
-from imagemill.db.jobs import IS_DONE, IS_MISSING, IS_OPEN, Accepted, Jobs
+from imagemill.db.jobs import IS_DONE, IS_MISSING, IS_OPEN, Accepted, Jobs, no_such_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,8 +129,7 @@ class Verbs(Jobs):
             (uid,),
         )
         if row is None or owner not in {None, row[0]}:
-            message = "there is no such job: list them with `imagemill jobs`, or GET /api/v1/jobs"
-            raise NotFoundError(message)
+            raise no_such_job()
         facts = {"started": row[2] is not None, "paused": row[3] is not None, "cancelled": row[4] is not None}
         counts = {ImageState.PENDING: row[5], ImageState.DONE: row[6], ImageState.FAILED: row[7]}
         state = job_state(counts, **facts)

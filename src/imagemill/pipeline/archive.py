@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from imagemill.core import keys
 from imagemill.core.archive import Zip, entry_name
-from imagemill.core.errors import UnreadableError
+from imagemill.core.errors import PICTURE_UNREADABLE, UnreadableError
 from imagemill.pipeline.sheets import check_finished
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def _pieces(parts: Parts, job: Job) -> Iterator[bytes]:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                message = "a picture cannot be read now: ask again after Retry-After seconds"
-                raise UnreadableError(message, cause=str(error)) from error
+                raise UnreadableError(PICTURE_UNREADABLE, cause=str(error)) from error
             title = entry_name(row, position, url, output.name, keys.EXTENSIONS[output.format])
             head, record = made.entry(title, data, moment)
             records.write(record)

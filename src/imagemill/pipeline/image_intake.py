@@ -72,8 +72,7 @@ class ImageIntake(Intake):
 
     def _read(self, submission: Submission) -> None:
         if not self._images.is_dir():
-            message = "No image was sent: send it as the multipart file `image`."
-            raise RequestError(message, [("image", message)])
+            raise nothing_sent()
         super()._read(submission)
 
     def _keep(self, uid: str) -> None:
@@ -82,3 +81,9 @@ class ImageIntake(Intake):
         self._images.rename(uploads / uid)
         flush_folder(uploads)
         super()._keep(uid)
+
+
+def nothing_sent() -> RequestError:
+    """Return what is said where a form has no picture."""
+    message = "No image was sent: send it as the multipart file `image`."
+    return RequestError(message, [("image", message)])

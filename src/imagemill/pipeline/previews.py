@@ -23,12 +23,12 @@ from imagemill.core.errors import (
     ImageError,
     NotFoundError,
     PictureError,
-    RequestError,
     TooManyRequestsError,
 )
 from imagemill.core.job import Count
 from imagemill.fetch import kept as kept_source
 from imagemill.imaging.sniff import sniff
+from imagemill.pipeline.image_intake import nothing_sent
 from imagemill.pool import PoolClosed
 
 if TYPE_CHECKING:
@@ -185,8 +185,7 @@ class PictureIntake:
     def output(self, recipe: Recipe) -> tuple[Preview, bytes]:
         """Return what a recipe makes of it."""
         if not self._is_begun:
-            message = "No image was sent: send it as the multipart file `image`."
-            raise RequestError(message, [("image", message)])
+            raise nothing_sent()
         return self._make(self._path, recipe)
 
     def discard(self) -> None:

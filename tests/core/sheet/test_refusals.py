@@ -6,9 +6,9 @@ import codecs
 
 import pytest
 
-from imagemill.core.sheet import MAX_LISTED, Rules, SheetError, SheetReader, duplicate_serial_fault, read_rows
+from imagemill.core.sheet import MAX_LISTED, Rules, SheetError, SheetReader, duplicate_serial_fault
 from imagemill.core.sheet.records import MAX_BROKEN
-from tests.core.sheet.tables import HEAD, A, B, chunks, faults, good, read
+from tests.core.sheet.tables import HEAD, A, B, faults, good, read
 
 SMALL = Rules(max_cell_chars=10)
 MIB = 1 << 20
@@ -258,16 +258,3 @@ def test_all_faults_are_counted_and_a_thousand_listed() -> None:
 def test_faults_of_all_kinds_come_together() -> None:
     text = f'Images,ID,ID\n"{A},1.jpg",1\n{A},2,"x\n'
     assert faults(text) == [(1, 3, "duplicate_column"), (2, 1, "bad_url"), (3, 3, "unterminated_quote")]
-
-
-def test_second_reading() -> None:
-    data = f"{HEAD}1,x,{A}\n2,y,{B}\n".encode()
-    assert list(read_rows(chunks(data, 7), Rules())) == good(data)[1]
-
-
-@pytest.mark.parametrize("size", [5, 1000])
-@pytest.mark.parametrize("rest", ["1.jpg\n3,z,", '"'])
-def test_second_reading_of_a_changed_sheet(size: int, rest: str) -> None:
-    data = f"{HEAD}1,{'x' * 600},{A}\n2,y,{rest}".encode()
-    with pytest.raises(SheetError, match="the sheet has 1 fault: correct it and"):
-        list(read_rows(chunks(data, size), Rules()))

@@ -8,7 +8,7 @@ from imagemill.core.sheet.dialect import Dialect
 from imagemill.core.sheet.faults import FAULT_CODES, MAX_LISTED, Fault, Faults, FaultWord, SheetError
 from imagemill.core.sheet.glance import Column, Glance, Glimpse, ShownRow, unrecognised
 from imagemill.core.sheet.header import TITLES, Header, duplicate_serial_fault
-from imagemill.core.sheet.reader import SheetReader, read_rows
+from imagemill.core.sheet.reader import SheetReader
 from imagemill.core.sheet.report import REPORT_COLUMNS, report_line
 from imagemill.core.sheet.rows import Row
 from imagemill.core.sheet.rules import Rules
@@ -34,7 +34,6 @@ __all__ = [
     "SheetWriter",
     "ShownRow",
     "duplicate_serial_fault",
-    "read_rows",
     "report_line",
     "unrecognised",
 ]

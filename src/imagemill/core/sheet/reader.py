@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from imagemill.core.sheet.dialect import Dialect
 from imagemill.core.sheet.encoding import BINARY_REFUSED, DAMAGE, Decoder
-from imagemill.core.sheet.faults import Fault, Faults, SheetError, shown
+from imagemill.core.sheet.faults import Fault, Faults, shown
 from imagemill.core.sheet.header import HEADER_ROW, Header, bad_encoding, header_of, names_of
 from imagemill.core.sheet.lines import Lines
 from imagemill.core.sheet.opening import Opening
@@ -168,15 +168,3 @@ class SheetReader:
         if not self._is_over:
             self.faults.add(fault)
             self._is_over = True
-
-
-def read_rows(chunks: Iterable[bytes], rules: Rules) -> Iterator[Row]:
-    """Read a sheet again that was accepted before; SheetError if it is no longer what it was."""
-    reader = SheetReader(rules)
-    for chunk in chunks:
-        yield from reader.feed(chunk)
-        if reader.faults:
-            raise SheetError(reader.faults)
-    yield from reader.close()
-    if reader.faults:
-        raise SheetError(reader.faults)
