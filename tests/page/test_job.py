@@ -66,6 +66,7 @@ def test_a_catalogue_is_watched_to_its_end(
     page.goto(f"/jobs/{job}")
     moves = page.locator('[data-field="done"]')
     expect(moves).not_to_have_text("0")
+    expect(page.get_by_text("The first pictures will show it")).to_be_hidden()
     page.reload()
     appliance.kill()
     page.get_by_text("The appliance does not answer, trying again").wait_for()

@@ -42,6 +42,8 @@ function showNumbers(job) {
   put("after", size(bytes.output));
   put("saved", bytes.source ? percent(bytes.saved_percent) : "–");
   put("difference", size(bytes.source - bytes.output));
+  root.querySelector('[data-field="some-saving"]')?.toggleAttribute("hidden", !bytes.source);
+  root.querySelector('[data-field="no-saving"]')?.toggleAttribute("hidden", bytes.source > 0);
   widen("before-bar", bytes.source ? 100 : 0);
   widen("after-bar", bytes.source ? (100 * bytes.output) / bytes.source : 0);
   root.querySelector('[data-field="bar"]')?.setAttribute("aria-valuenow", settled);
