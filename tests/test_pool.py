@@ -27,6 +27,8 @@ from imagemill.pool import Pool, PoolClosed
 from imagemill.settings import ImageSettings
 from tests.imaging.pictures import noise, opened, photo, written
 
+pytestmark = pytest.mark.slow  # all of them together: so this file is not begun last
+
 SMALL = written(photo(), "jpeg", quality=95)
 SLOW = written(Image.new("RGB", (9900, 9900)), "png", compress_level=1)
 """Takes a child a second or more: 98 megapixels to decode, to judge, and to write again."""
