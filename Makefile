@@ -59,7 +59,7 @@ soak: setup ## 100,000 images through one appliance: is the last tenth as fast, 
 cluster-test: setup-tests ## 2 servers and 4 workers, killed and cut off, on real PostgreSQL, Redis and S3; then the ledger (IMAGES=20000 SEED=…)
 	$(BIN)/python -m tests.cluster --images $(or $(IMAGES),20000) $(if $(SEED),--seed $(SEED))
 
-cluster-bench: setup-tests ## how fast 1, 2 and 4 workers are here, and round trips per image (IMAGES=3000)
+cluster-bench: setup-tests ## how fast 1, 2 and 4 workers are here, and what an image costs (IMAGES=3000)
 	$(BIN)/python -m tests.cluster.scaling --images $(or $(IMAGES),3000)
 
 binary: $(PROGRAM) ## dist/imagemill/imagemill, a folder that needs no Python
