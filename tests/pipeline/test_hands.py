@@ -63,7 +63,7 @@ def record(mill: Mill, claims: list[Claim]) -> list[int]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(180)
     assert len(ended) == len(claims)
     return due
 

@@ -61,7 +61,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         nginx = subprocess.Popen(self._command, env={"PATH": "/usr/sbin:/usr/bin"})
-        self._stack.callback(nginx.wait, 20)
+        self._stack.callback(nginx.wait, 60)
         self._stack.callback(nginx.terminate)
         until(lambda: self._pid.exists() and self._pid.read_text(), 20, "nginx runs")
         self.client = self.visitor(self._headers)
