@@ -38,7 +38,7 @@ class FakeStory:
         self.on_claim: Callable[[int], object] = lambda job_id: None
         self.on_notify: Callable[[int], list[Step]] = lambda delivery_id: []
         self.on_sweep: Callable[[int], list[Step]] = lambda _: []
-        self.on_recover: Callable[[bool], list[Step]] = lambda at_start: []
+        self.on_recover: Callable[[bool], list[Step]] = lambda at_start: [] if at_start else self._unfinished()
         self._lock = threading.Lock()
 
     def claim(self, job_id: int) -> tuple[Claim | None, list[Step]]:
@@ -70,6 +70,10 @@ class FakeStory:
 
     def sweep(self) -> list[Step]:
         return self.on_sweep(0)
+
+    def _unfinished(self) -> list[Step]:
+        """Return what `recover` tells: the queue may forget what it was asked for, and counts on that."""
+        return [Work(job_id, tasks=left) for job_id, left in self.left.items() if left]
 
     def _more(self, job_id: int) -> list[Step]:
         return [Work(job_id, tasks=self.left[job_id])] if self.left[job_id] else []
