@@ -132,7 +132,9 @@ def test_links_follow_the_setting_also_those_of_finished_jobs(
             appliance.settings = {**settings, "storage_publish": publish}
             appliance.launch()
             appliance.ready()
-            links = list(mapping(pairs(shop.part, appliance.output(job))).values())
+            placed = pairs(shop.part, appliance.output(job))
+            mapping((given, link.partition("?")[0]) for given, link in placed)  # a signature has its second
+            links = list(dict(placed).values())
             assert all(link.startswith(f"{s3.url}/{bucket}/shop/") for link in links)
             links += [output["url"] for image in appliance.images(job)[:5] for output in image["outputs"]]
             assert {"X-Amz-Signature" in link for link in links} == {publish == "presigned"}
