@@ -355,6 +355,20 @@ def test_an_outage_that_falls_between_two_looks_for_messages_is_noticed_all_the_
 
 
 @needs_redis
+def test_an_outage_is_met_once_not_once_for_each_line() -> None:
+    with RedisServer() as own:
+        carrier = OnServer(own.url, "m")
+        lines = [carrier.storage.pool.get_connection() for _ in range(5)]
+        for line in lines:
+            carrier.storage.pool.release(line)
+        assert all(line.is_connected for line in lines)
+        with own.outage():
+            Queue(carrier, threads=1).perform([Notify(1)])
+            assert not any(line.is_connected for line in lines), "a line that was broken in silence is missed later"
+        carrier.hang_up()
+
+
+@needs_redis
 def test_a_message_for_later_that_is_lost_on_its_way_is_made_up_for() -> None:
     with RedisServer() as own:
         story = FakeStory()

@@ -179,6 +179,8 @@ class OnServer(_Steady, PriorityRedisHuey):
         """Remember that the server was away, whoever saw it: an outage may fall between two looks for messages."""
         with self._lock:
             was_missed, self._is_missed = self._is_missed, True
+        # The idle lines are as broken, and would be met one by one, each with a message lost.
+        self.storage.pool.disconnect(inuse_connections=False)
         if not was_missed:
             log.warning("the queue is away, what waits in it waits: %s", error)
 
