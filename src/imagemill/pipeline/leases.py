@@ -147,11 +147,10 @@ class Leases:
         beat_at = time.monotonic() + self._every_s
         while not self._stopping.wait(min(LOOK_S, self._every_s)):
             try:
-                self.break_off()
-                if time.monotonic() < beat_at:
-                    continue
-                beat_at = time.monotonic() + self._every_s
-                self.beat()
+                if time.monotonic() >= beat_at:
+                    beat_at = time.monotonic() + self._every_s
+                    self.beat()
+                self.break_off()  # last: what fails here must not cost a lease
             except StoreError as error:
                 log.warning("leases could not be prolonged, which is tried again: %s", error.cause)
         self._store.close()
