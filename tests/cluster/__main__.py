@@ -5,7 +5,7 @@
 The shop's catalogue goes to one server, small photographs under distinct addresses to the other. Every few seconds a
 worker, or the second server, is killed with all its children and started again, now and then without a word to anybody,
 as by a power cut. When a twentieth is done, all that the first worker sends and is sent vanishes for `CUT_S`, and the
-second has no network at all. When they are back, each has to take its share of one sheet more. In the end every image
+second has no network at all. When they are back, each has to take its share of a further sheet. In the end every image
 has ended exactly once, every output is stored, every end was told under one id, and each sheet has an output at every
 place. Each machine has a network of its own where that is possible, else the cut lines are proxies. What the machines
 said is kept in build/cluster/.
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import random
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.appliance_process import ApplianceProcess, until
@@ -117,16 +119,26 @@ def all_return(shared: Shared, workers: list[Worker]) -> None:
     print(f"  each worker says so {time.monotonic() - began:.0f} s later", flush=True)
 
 
-def all_help(shared: Shared, workers: list[Worker]) -> None:
-    """See that each worker has images in hand."""
+def all_help(
+    shared: Shared, first: ApplianceProcess, workers: list[Worker], sheets: Iterator[bytes]
+) -> dict[str, bytes]:
+    """See that each worker has images in hand; return the sheets that were needed, by job.
+
+    One sheet may be done in a second, before all have been seen: another is given whenever nobody has anything.
+    """
+    given: dict[str, bytes] = {}
     seen: set[str] = set()
     names = {worker.name for worker in workers}
 
     def have_all() -> bool:
-        seen.update(shared.holders())
+        if not (holders := shared.holders()):
+            further = next(sheets)
+            given[first.submit(further)] = further
+        seen.update(holders)
         return names <= seen
 
-    until(have_all, 60, "each worker has images in hand")
+    until(have_all, 60, "each worker has images in hand", 0.1)
+    return given
 
 
 def audit(shared: Shared, first: ApplianceProcess, given: dict[str, bytes], receiver: Receiver) -> None:
@@ -195,9 +207,9 @@ def run(stack: contextlib.ExitStack, images: int, dice: random.Random, reason: s
     still_s = work(first, list(given), trouble)
     assert trouble.is_over, "it was over before the lines were cut: give it more --images"
     all_return(shared, workers)
-    further = photographs(products.url, range(images, images + images // 10))
-    given[first.submit(further)] = further
-    all_help(shared, workers)
+    step = images // 10
+    sheets = (photographs(products.url, range(start, start + step)) for start in itertools.count(images, step))
+    given |= all_help(shared, first, workers, sheets)
     still_s = max(still_s, work(first, list(given), trouble))
     took_s = time.monotonic() - began
     until(lambda: len({headers["webhook-id"] for headers, _ in receiver.calls}) == len(given), 180, "all ends are told")
