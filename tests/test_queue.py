@@ -16,14 +16,12 @@ from pathlib import Path
 import pytest
 
 from imagemill import queue as module
-from imagemill.core.errors import StartError
 from imagemill.core.job import Submission
 from imagemill.db import Claim
 from imagemill.pipeline import Notify, Step, Work
 from imagemill.queue import Queue
 from imagemill.queue.carriers import OnServer
 from tests.appliance_process import until
-from tests.ports import free_port
 from tests.redis_server import RedisServer, needs_redis
 
 
@@ -339,36 +337,6 @@ def test_a_server_that_was_away_and_forgot_all_loses_no_work(
 
 
 @needs_redis
-def test_an_outage_that_falls_between_two_looks_for_messages_is_noticed_all_the_same() -> None:
-    with RedisServer() as own:
-        carrier = OnServer(own.url, "m")
-        queue = Queue(carrier, threads=1)
-        with own.outage():
-            queue.perform([Notify(3)])
-        assert queue.depth() == 0
-        carrier.dequeue()  # the first look after the outage, and none during it
-        assert queue.depth() == 1, "recover is asked for"
-        carrier.dequeue()
-        carrier.dequeue()
-        assert queue.depth() == 0, "once"
-        carrier.hang_up()
-
-
-@needs_redis
-def test_an_outage_is_met_once_not_once_for_each_line() -> None:
-    with RedisServer() as own:
-        carrier = OnServer(own.url, "m")
-        lines = [carrier.storage.pool.get_connection() for _ in range(5)]
-        for line in lines:
-            carrier.storage.pool.release(line)
-        assert all(line.is_connected for line in lines)
-        with own.outage():
-            Queue(carrier, threads=1).perform([Notify(1)])
-            assert not any(line.is_connected for line in lines), "a line that was broken in silence is missed later"
-        carrier.hang_up()
-
-
-@needs_redis
 def test_a_message_for_later_that_is_lost_on_its_way_is_made_up_for() -> None:
     with RedisServer() as own:
         story = FakeStory()
@@ -396,9 +364,3 @@ def test_new_work_is_heard_of_by_all_machines_and_no_message_is_taken_by_another
     assert "notify 7" not in there.told
     assert near.stop(30)
     assert far.stop(30)
-
-
-@needs_redis
-def test_a_server_that_is_not_there_is_named_at_the_start() -> None:
-    with pytest.raises(StartError, match=r"queue\.url cannot be reached"):
-        OnServer(f"redis://127.0.0.1:{free_port()}/0", "m")
